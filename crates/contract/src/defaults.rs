@@ -1,0 +1,36 @@
+//! One constant for each default of the contract.
+
+use std::time::Duration;
+
+/// The transport when nobody asked for another one.
+pub const TRANSPORT: &str = "uds";
+/// The three transports there are; an error about an unknown one names them.
+pub const TRANSPORTS: [&str; 3] = ["uds", "http", "https"];
+/// The public socket. The same file as `/run/cryfttee.sock`, which is how units write it.
+pub const SOCKET: &str = "/var/run/cryfttee.sock";
+/// The address of the `http` and `https` transports.
+pub const HTTP_ADDR: &str = "127.0.0.1:8787";
+/// Where the sidecar's binary stands.
+pub const SIDECAR_BINARY: &str = "/usr/local/bin/cryfttee";
+/// The Web3Signer that the sidecar calls.
+pub const WEB3SIGNER_URL: &str = "http://localhost:9000";
+/// The private socket on which the verifier talks to the sidecar.
+pub const CONTROL_SOCKET: &str = "/run/cryftgo-tee/control.sock";
+/// Where the public keys and the node ID are kept.
+pub const STATE_DIR: &str = "/var/lib/cryftgo";
+/// How long one request may take.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the sidecar may take from exec to its first answer.
+pub const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often `/proc/<pid>/exe` is measured again.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(10);
+/// The largest request body the sidecar reads, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// The name of the public listening socket in `LISTEN_FDNAMES`.
+pub const API_FD_NAME: &str = "api";
+/// The name of the private listening socket in `LISTEN_FDNAMES`.
+pub const CONTROL_FD_NAME: &str = "control";
+
+/// Capability strings of `GET /v1/staking/status`, all of which the verifier requires.
+pub const CAPABILITIES: [&str; 3] = ["bls_signing", "tls_signing", "key_generation"];

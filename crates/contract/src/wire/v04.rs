@@ -1,0 +1,1 @@
+//! The names of cryfttee 0.4, which every answer carries beside the contract's.
