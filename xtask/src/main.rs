@@ -1,1 +1,39 @@
-fn main() {}
+//! The project's own commands: `cargo xtask <command>`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod demo;
+mod stage;
+mod test;
+
+/// Commands for working on cryftgo-tee and for seeing it work.
+///
+/// New here? `cargo xtask demo` runs the whole system on this machine for a few seconds: no root, no
+/// systemd, nothing but loopback. Then `cargo xtask test` runs every test there is.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Test(test::TestArgs),
+    Bench(bench::BenchArgs),
+    #[command(hide = true)]
+    PlaySystemd(stage::PlaySystemdArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::PlaySystemd(args) => stage::play_systemd(args),
+    }
+}

@@ -1,0 +1,35 @@
+//! Why a figure could not be measured.
+
+use std::path::PathBuf;
+
+use crate::stage::{CallError, DigestError, Interrupted, ProcessError, StageError, UnitError};
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BenchError {
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error("{operation} {}: {source}", path.display())]
+    File { operation: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{} has no line \"Pss:\"", .0.display())]
+    NoPss(PathBuf),
+    #[error("read the CPU time of pid {pid}: {source}")]
+    CpuTime { pid: u32, source: nix::errno::Errno },
+    #[error("the sidecar started by hand gave no answer within {} s; it last wrote: {said}", within.as_secs())]
+    NoAnswer { within: std::time::Duration, said: String },
+    #[error("run openssl: {0}")]
+    OpenSsl(#[source] std::io::Error),
+    #[error("openssl did not do its work: {0}")]
+    OpenSslFailed(String),
+    #[error("the measurement of {0} gave no number")]
+    NotANumber(&'static str),
+}

@@ -1,0 +1,93 @@
+//! What the demo and the figures run on: the built binaries, a private folder, the dev signer, and a
+//! stand-in for systemd that starts the verifier the way systemd does.
+
+use std::path::{Path, PathBuf};
+
+mod binaries;
+mod by_hand;
+mod client;
+mod folder;
+mod helper;
+mod interrupt;
+mod notify;
+mod process;
+mod signer;
+mod unit;
+
+pub(crate) use binaries::{Binaries, BuildError};
+pub(crate) use by_hand::ByHand;
+pub(crate) use client::{CallError, get, post};
+pub(crate) use folder::{Folder, FolderError};
+pub(crate) use helper::{PlaySystemdArgs, play_systemd};
+pub(crate) use interrupt::{Interrupt, InterruptError, Interrupted};
+pub(crate) use process::ProcessError;
+pub(crate) use signer::{DevSigner, SignerError};
+pub(crate) use unit::{Event, Unit, UnitError, UnitSettings};
+
+/// Everything that stands before the first verifier is started.
+pub(crate) struct Stage {
+    // Dropped in this order: the signer must be gone before its folder is removed.
+    pub(crate) signer: DevSigner,
+    pub(crate) folder: Folder,
+    pub(crate) binaries: Binaries,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// Why there is no stage to run on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StageError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Interrupt(#[from] InterruptError),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+}
+
+impl Stage {
+    /// Builds the binaries, makes a private folder, and starts the dev signer in it.
+    pub(crate) fn set(prefix: &str) -> Result<Self, StageError> {
+        let binaries = Binaries::build()?;
+        // After the build: until here Ctrl-C must stop cargo, from here on it must stop what we started.
+        let interrupt = Interrupt::listen()?;
+        let folder = Folder::make(prefix, &binaries.target)?;
+        let signer = DevSigner::start(&binaries.signer, folder.path(), &interrupt)?;
+        Ok(Self { signer, folder, binaries, interrupt })
+    }
+
+    /// A unit that runs `sidecar` in the sub-folder `name`, trusting `pin` and nothing else.
+    pub(crate) fn unit(&self, name: &str, sidecar: &Path, pin: contract::Digest) -> UnitSettings {
+        UnitSettings {
+            verifier: self.binaries.verifier.clone(),
+            folder: self.folder.path().join(name),
+            sidecar: sidecar.to_owned(),
+            pin,
+            signer_url: self.signer.url.clone(),
+            watch_interval: None,
+        }
+    }
+}
+
+/// The last line of a log that says something, or an empty text.
+fn last_line(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+}
+
+/// The bytes of `path` as a digest, computed here and not by the code on trial.
+pub(crate) fn digest_of(path: &Path) -> Result<contract::Digest, DigestError> {
+    use sha2::Digest as _;
+    let bytes = std::fs::read(path).map_err(|source| DigestError { path: path.to_owned(), source })?;
+    Ok(contract::Digest::new(sha2::Sha256::digest(bytes).into()))
+}
+
+/// A file could not be read for its digest.
+#[derive(Debug, thiserror::Error)]
+#[error("read {} for its digest: {source}", path.display())]
+pub(crate) struct DigestError {
+    path: PathBuf,
+    source: std::io::Error,
+}

@@ -1,0 +1,81 @@
+//! Building what is run, and knowing where cargo put it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+/// The three programs of the system.
+pub(crate) struct Binaries {
+    pub(crate) verifier: PathBuf,
+    pub(crate) sidecar: PathBuf,
+    pub(crate) signer: PathBuf,
+    /// Cargo's target folder, wherever the environment or the configuration put it.
+    pub(crate) target: PathBuf,
+}
+
+/// Why the programs are not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error("start cargo to build the programs: {0}")]
+    Start(#[source] std::io::Error),
+    #[error("read what cargo says about the build: {0}")]
+    Read(#[source] std::io::Error),
+    #[error("cargo build failed ({0}); its own message is above")]
+    Failed(std::process::ExitStatus),
+    #[error("cargo built no program named {0}")]
+    Missing(&'static str),
+}
+
+/// The one kind of cargo message that matters here.
+#[derive(Deserialize)]
+struct Artifact {
+    reason: String,
+    executable: Option<PathBuf>,
+}
+
+impl Binaries {
+    /// Runs `cargo build --release` for the three programs, with cargo's progress on stderr.
+    pub(crate) fn build() -> Result<Self, BuildError> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo)
+            .args(["build", "--release", "--message-format", "json-render-diagnostics"])
+            .args(["--package", "cryftgo-tee", "--package", "cryfttee", "--package", "cryfttee-devsigner", "--bins"])
+            .current_dir(workspace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(BuildError::Start)?;
+        let mut built = Vec::new();
+        if let Some(messages) = build.stdout.take() {
+            for line in BufReader::new(messages).lines() {
+                let line = line.map_err(BuildError::Read)?;
+                // Lines that are not artifacts are of no interest, whatever they look like.
+                if let Ok(Artifact { reason, executable: Some(path) }) = serde_json::from_str(&line)
+                    && reason == "compiler-artifact"
+                {
+                    built.push(path);
+                }
+            }
+        }
+        let status = build.wait().map_err(BuildError::Start)?;
+        if !status.success() {
+            return Err(BuildError::Failed(status));
+        }
+        let find = |name| {
+            let found = built.iter().find(|path| path.file_name().is_some_and(|file| file == name));
+            found.cloned().ok_or(BuildError::Missing(name))
+        };
+        let verifier = find("cryftgo-tee")?;
+        // target/release/cryftgo-tee: two levels up. Asking cargo beats guessing at CARGO_TARGET_DIR.
+        let target = verifier.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned();
+        Ok(Self { verifier, sidecar: find("cryfttee")?, signer: find("cryfttee-devsigner")?, target })
+    }
+}
+
+/// The folder of the workspace: xtask is always run through cargo, which says where its package is.
+fn workspace() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    package.and_then(|folder| folder.parent().map(Path::to_owned)).unwrap_or_else(|| PathBuf::from("."))
+}
