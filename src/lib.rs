@@ -1,1 +1,27 @@
-#![allow(missing_docs)]
+//! The verifier of the cryfttee signing sidecar.
+//!
+//! ```text
+//! config → measure → appraise → launch → attest → identity → ready → watch
+//!    └────────┴─────────┴─────────┴─────────┴─────────┴─────────┴───────┴──→ audit
+//! ```
+//!
+//! Each arrow is a type: what was not measured cannot be appraised, what was not appraised cannot be
+//! launched. [`run`](mod@run) tells the story; each stage is a module that knows nothing of the others' insides. The
+//! words are those of RATS (RFC 9334): the sidecar is the *attester*, its digest a *measurement*, a pin a
+//! *reference value*, the decision an *appraisal*, its answer *evidence*.
+
+pub mod appraise;
+pub mod attest;
+pub mod audit;
+pub mod cli;
+pub mod config;
+pub mod diagnostics;
+pub mod error;
+pub mod identity;
+pub mod launch;
+pub mod measure;
+pub mod notify;
+pub mod run;
+pub mod sidecar;
+pub mod sys;
+pub mod watch;

@@ -1,0 +1,155 @@
+//! Appraisal: may this measurement run? A pure decision over reference values.
+
+mod reference;
+
+use contract::Digest;
+
+use crate::config::Require;
+use crate::measure::Image;
+
+pub use reference::{ReferenceError, ReferenceValue, References, read};
+
+/// Something that was accepted by [`appraise`], and by nothing else: only that can be launched.
+#[derive(Debug)]
+pub struct Appraised<T> {
+    inner: T,
+    accepted: Accepted,
+}
+
+impl<T> Appraised<T> {
+    /// Why it was accepted.
+    pub const fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// What was accepted.
+    pub const fn get(&self) -> &T {
+        &self.inner
+    }
+}
+
+/// Why a measurement may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// A reference value names it.
+    By(ReferenceValue),
+    /// There is no reference value and none was demanded.
+    WithoutReference,
+    /// Reference values are not enforced (`trust.require = "never"`), and none names it.
+    Unenforced,
+}
+
+/// Why a measurement may not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// One was demanded and there is none.
+    #[error(
+        "no reference value for {measured}, and trust.require = \"always\" demands one; \
+         compare the digest with your release's and put it into pins.d"
+    )]
+    NoReference {
+        /// What was measured.
+        measured: Digest,
+    },
+    /// There are some, and none names it.
+    #[error("{measured} is not among the reference values: {}", list(.known))]
+    Unknown {
+        /// What was measured.
+        measured: Digest,
+        /// What would have been accepted.
+        known: Vec<ReferenceValue>,
+    },
+}
+
+fn list(known: &[ReferenceValue]) -> String {
+    /// Enough to see what is wrong; a release list has many.
+    const SHOWN: usize = 3;
+    let mut names: Vec<String> = known.iter().take(SHOWN).map(ToString::to_string).collect();
+    if known.len() > SHOWN {
+        names.push(format!("and {} more", known.len() - SHOWN));
+    }
+    names.join(", ")
+}
+
+/// Accepts an image, or says why not.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn appraise(image: Image, references: &References) -> Result<Appraised<Image>, Refusal> {
+    match decide(image.digest(), references) {
+        Verdict::Accept(accepted) => Ok(Appraised { inner: image, accepted }),
+        Verdict::Refuse(refusal) => Err(refusal),
+    }
+}
+
+/// The outcome of an appraisal.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may run.
+    Accept(Accepted),
+    /// It may not.
+    Refuse(Refusal),
+}
+
+/// The decision, without I/O.
+pub fn decide(measured: Digest, references: &References) -> Verdict {
+    let known = &references.values;
+    if let Some(value) = known.iter().find(|value| value.digest == measured) {
+        return Verdict::Accept(Accepted::By(value.clone()));
+    }
+    match (references.require, known.is_empty()) {
+        (Require::Never, _) => Verdict::Accept(Accepted::Unenforced),
+        (Require::Auto, true) => Verdict::Accept(Accepted::WithoutReference),
+        (Require::Always, true) => Verdict::Refuse(Refusal::NoReference { measured }),
+        (Require::Auto | Require::Always, false) => {
+            Verdict::Refuse(Refusal::Unknown { measured, known: known.clone() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Digest = Digest::new([1; 32]);
+    const OTHER: Digest = Digest::new([2; 32]);
+
+    fn references(require: Require, digests: &[Digest]) -> References {
+        let value = |digest: &Digest| ReferenceValue { digest: *digest, origin: "test".to_owned() };
+        References { require, values: digests.iter().map(value).collect() }
+    }
+
+    fn accepts(require: Require, digests: &[Digest]) -> bool {
+        matches!(decide(GOOD, &references(require, digests)), Verdict::Accept(_))
+    }
+
+    #[test]
+    fn every_policy_decides_every_case_as_written() {
+        for (require, none, other, good) in [
+            (Require::Auto, true, false, true),
+            (Require::Always, false, false, true),
+            (Require::Never, true, true, true),
+        ] {
+            assert_eq!(accepts(require, &[]), none, "{require:?}, no reference value");
+            assert_eq!(accepts(require, &[OTHER]), other, "{require:?}, another one");
+            assert_eq!(accepts(require, &[OTHER, GOOD]), good, "{require:?}, the right one");
+        }
+    }
+
+    #[test]
+    fn an_accepted_pin_is_named_even_where_none_is_enforced() {
+        let verdict = decide(GOOD, &references(Require::Never, &[GOOD]));
+        assert!(matches!(verdict, Verdict::Accept(Accepted::By(_))));
+    }
+
+    #[test]
+    fn a_refusal_names_what_was_measured_and_what_was_expected() {
+        let Verdict::Refuse(refusal) = decide(GOOD, &references(Require::Auto, &[OTHER; 5])) else {
+            panic!("accepted")
+        };
+        let text = refusal.to_string();
+        assert!(text.contains(&GOOD.to_string()) && text.contains(&OTHER.to_string()), "{text}");
+        assert!(text.ends_with("and 2 more"), "{text}");
+    }
+}

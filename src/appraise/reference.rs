@@ -1,0 +1,165 @@
+//! Reference values: where they stand and how they are read.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use contract::{Digest, exit};
+
+use crate::config::{ConfigError, Require, TrustSettings, list_folder};
+
+/// A digest that may run, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceValue {
+    /// The digest.
+    pub digest: Digest,
+    /// File and line, or the setting.
+    pub origin: String,
+}
+
+impl fmt::Display for ReferenceValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.digest, self.origin)
+    }
+}
+
+/// All reference values, and whether one is demanded.
+#[derive(Debug, Clone)]
+pub struct References {
+    /// When one is demanded.
+    pub require: Require,
+    /// What is known.
+    pub values: Vec<ReferenceValue>,
+}
+
+impl References {
+    /// Makes the first measurement of this run the reference for all later ones, where there is no other:
+    /// a file that was replaced behind a crash is then refused.
+    pub fn hold_on_to(&mut self, digest: Digest) {
+        if self.values.is_empty() && self.require != Require::Never {
+            self.values.push(ReferenceValue { digest, origin: "first measurement of this run".to_owned() });
+        }
+    }
+}
+
+/// Reference values could not be read. Nothing is then accepted.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each variant is the operation that failed")]
+pub enum ReferenceError {
+    #[error("list pins")]
+    List(#[from] ConfigError),
+    #[error("read pins from {path}", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path}, line {line}: expected a digest and a name, as sha256sum prints them, found {found:?}", path = path.display())]
+    Line { path: PathBuf, line: usize, found: String },
+}
+
+impl ReferenceError {
+    /// Exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::List(_) | Self::Read { .. } => exit::IO,
+            Self::Line { .. } => exit::DATA,
+        }
+    }
+}
+
+/// Reads every reference value that the settings name.
+///
+/// # Errors
+/// [`ReferenceError`], which names file and line. One bad line refuses them all: a list that is half read
+/// may lack the very line that matters.
+pub fn read(settings: &TrustSettings) -> Result<References, ReferenceError> {
+    let from_settings = settings.pins.iter();
+    let mut values: Vec<ReferenceValue> =
+        from_settings.map(|digest| ReferenceValue { digest: *digest, origin: "trust.pins".to_owned() }).collect();
+    for folder in &settings.pins_d {
+        for path in list_folder(folder, "")? {
+            let text = read_bounded(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
+            values.extend(parse(&path, &text)?);
+        }
+    }
+    Ok(References { require: settings.require, values })
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
+    /// Ten thousand pins.
+    const MAX: u64 = 1024 * 1024;
+    let mut text = String::new();
+    File::open(path)?.take(MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX {
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"))
+    } else {
+        Ok(text)
+    }
+}
+
+/// Lines as `sha256sum` prints them: digest, space, space or `*`, name. The name is for people. Empty lines
+/// and lines that start with `#` are comments.
+fn parse(path: &Path, text: &str) -> Result<Vec<ReferenceValue>, ReferenceError> {
+    let mut values = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let digits = line.split_whitespace().next().unwrap_or_default();
+        let bad =
+            |_| ReferenceError::Line { path: path.to_owned(), line: index + 1, found: line.chars().take(80).collect() };
+        let digest = Digest::parse_lenient(digits).map_err(bad)?;
+        values.push(ReferenceValue { digest, origin: format!("{}:{}", path.display(), index + 1) });
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGITS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    fn settings(folder: &Path) -> TrustSettings {
+        TrustSettings {
+            require: Require::Auto,
+            pins: Vec::new(),
+            pins_d: vec![folder.to_owned(), folder.join("absent")],
+        }
+    }
+
+    #[test]
+    fn pins_are_read_in_every_spelling_with_file_and_line() {
+        let folder = tempfile::tempdir().expect("folder");
+        let upper = DIGITS.to_uppercase();
+        let text = format!("# ours\n\n{DIGITS}  /usr/bin/cryfttee\n{upper} *cryfttee\nsha256:{DIGITS}\n");
+        std::fs::write(folder.path().join("cryfttee"), text).expect("write");
+        std::fs::write(folder.path().join(".cryfttee.swp"), "not a pin").expect("write");
+        let references = read(&settings(folder.path())).expect("good");
+        assert_eq!(references.values.len(), 3);
+        assert!(references.values.iter().all(|value| value.digest.to_string() == format!("sha256:{DIGITS}")));
+        assert!(references.values[1].origin.ends_with("cryfttee:4"), "{}", references.values[1].origin);
+    }
+
+    #[test]
+    fn one_bad_line_refuses_them_all_and_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("pins"), format!("{DIGITS}  good\n{}  short\n", &DIGITS[1..]))
+            .expect("write");
+        let error = read(&settings(folder.path())).expect_err("refused");
+        assert!(error.to_string().contains("pins, line 2"), "{error}");
+        assert_eq!(error.exit_code(), exit::DATA);
+    }
+
+    #[test]
+    fn the_first_measurement_becomes_the_reference_only_where_there_is_none() {
+        let first = Digest::new([1; 32]);
+        let mut none = References { require: Require::Auto, values: Vec::new() };
+        none.hold_on_to(first);
+        none.hold_on_to(Digest::new([2; 32]));
+        assert_eq!(none.values.len(), 1);
+        assert_eq!(none.values[0].digest, first);
+        let mut never = References { require: Require::Never, values: Vec::new() };
+        never.hold_on_to(first);
+        assert!(never.values.is_empty());
+    }
+}

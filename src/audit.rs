@@ -1,0 +1,108 @@
+//! The audit trail: what happened, as typed events. Not logging: an event is a statement that somebody may
+//! be held to, so each kind has a fixed id and fixed fields, and its delivery is checked.
+
+mod event;
+mod journal;
+
+use std::time::Instant;
+
+pub use event::{Event, Severity};
+use journal::Journal;
+pub use journal::is_ours as stderr_is_journal;
+
+/// Where events go: to journald where this process was started by systemd, else to standard error as text.
+#[derive(Debug)]
+pub struct Audit {
+    sink: Sink,
+    started: Instant,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Journal(Journal),
+    Text,
+}
+
+impl Audit {
+    /// Opens the trail.
+    pub fn open() -> Self {
+        let sink = match journal::is_ours().then(Journal::connect) {
+            Some(Ok(journal)) => Sink::Journal(journal),
+            Some(Err(cause)) => {
+                // Standard error is a stream to the journal here, so the text still arrives there.
+                tracing::error!(%cause, "connect to journald; audit events go to standard error as text");
+                Sink::Text
+            }
+            None => Sink::Text,
+        };
+        Self { sink, started: Instant::now() }
+    }
+
+    /// Records an event.
+    pub fn record(&self, event: &Event) {
+        if let Sink::Journal(journal) = &self.sink {
+            match journal.send(event) {
+                Ok(()) => return,
+                Err(cause) => tracing::error!(%cause, "send an audit event to journald; it follows as text"),
+            }
+        }
+        self.write_text(event);
+    }
+
+    /// Whether a refusal that was recorded is in the journal already, and need not be printed once more.
+    pub const fn is_journal(&self) -> bool {
+        matches!(self.sink, Sink::Journal(_))
+    }
+
+    /// A refusal is printed by `main`, once.
+    fn write_text(&self, event: &Event) {
+        use std::io::Write as _;
+        if !self.is_journal() && matches!(event, Event::Refused { .. }) {
+            return;
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        let _ = writeln!(std::io::stderr(), "[{seconds:8.3}s] {}", sanitise(&event.message()));
+    }
+}
+
+/// Text that may come from outside, made harmless: no line breaks, no control bytes, no escape sequences, no
+/// more than a kilobyte.
+pub fn sanitise(text: &str) -> String {
+    const LONGEST: usize = 1024;
+    let mut clean = String::with_capacity(text.len().min(LONGEST));
+    for character in text.chars() {
+        if clean.len() >= LONGEST {
+            clean.push('…');
+            break;
+        }
+        match character {
+            // Also the characters that turn or hide text on a terminal: bidirectional controls and the like.
+            c if c.is_control()
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
+            {
+                clean.extend(c.escape_unicode());
+            }
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_cannot_start_a_line_or_an_escape_sequence() {
+        let hostile = "ok\nREADY=1\r\x1b[31m\0\u{202e}";
+        let clean = sanitise(hostile);
+        assert!(!clean.chars().any(char::is_control), "{clean:?}");
+        assert!(clean.starts_with("ok\\u{a}READY=1"), "{clean:?}");
+    }
+
+    #[test]
+    fn a_megabyte_is_cut_to_a_kilobyte() {
+        assert!(sanitise(&"é".repeat(1024 * 1024)).len() <= 1024 + 8);
+        assert_eq!(sanitise("short"), "short");
+    }
+}

@@ -1,0 +1,47 @@
+//! `cryftgo-tee run`.
+
+use std::process::ExitCode;
+
+use super::fail;
+use super::settings::SettingArgs;
+use crate::config::Settings;
+use crate::error::Error;
+use crate::launch::sockets::Inherited;
+
+pub(super) const AFTER_HELP: &str = "\
+Settings come from, strongest first: flags, environment, /run/cryftgo-tee, /etc/cryftgo-tee,
+/usr/lib/cryftgo-tee (in each cryftgo-tee.toml, then conf.d/*.toml), defaults.
+
+Exit codes: 0 stopped as asked, or the signer is disabled; 64 usage; 65 bad data in a file; 69 signer or
+sidecar unavailable; 70 internal; 71 the OS refused; 74 I/O; 75 the sidecar crashed too often;
+77 integrity: wrong digest, mismatched attestation, forged answer, wrong key; 78 configuration.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+pub(super) fn main(args: &Args, inherited: Inherited) -> ExitCode {
+    crate::diagnostics::install();
+    let settings = match Settings::load(args.settings.command_line()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let error = Error::from(error);
+            return fail(&error, error.exit_code());
+        }
+    };
+    // One thread: the sidecar dies with the thread that forked it, and that must be the main one.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            let error = Error::Signals(source);
+            return fail(&error, error.exit_code());
+        }
+    };
+    match runtime.block_on(crate::run::run(&settings, inherited)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.told => ExitCode::from(failure.error.exit_code()),
+        Err(failure) => fail(&failure.error, failure.error.exit_code()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Configuration: layers are merged, every key is known, and what comes out has its final type.
+//!
+//! Precedence: flag, environment, `/run`, `/etc`, `/usr/lib`, default.
+
+pub mod keys;
+mod layers;
+mod settings;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use layers::CommandLine;
+pub use settings::{Handoff, ImageKind, Require, RestartBudget, Settings, Transport, TrustSettings, parse_time};
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file or folder that is there cannot be read.
+    #[error("read configuration {path}", path = path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file is not TOML.
+    #[error("parse {path}: {reason}", path = path.display())]
+    Syntax {
+        /// Which one.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// A file holds a key that there is not.
+    #[error("unknown key {key:?} in {path}{hint}", path = path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key, dotted.
+        key: String,
+        /// The key that may have been meant.
+        hint: String,
+    },
+    /// A value is not one that the setting takes.
+    #[error("{key} from {origin}: {reason}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// Where the value stands.
+        origin: String,
+        /// What was expected.
+        reason: String,
+    },
+}
+
+impl Settings {
+    /// Reads flags, environment, files and defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key and where its value stands.
+    pub fn load(command_line: &CommandLine) -> Result<Self, ConfigError> {
+        Self::load_with(command_line, |name| std::env::var(name).ok())
+    }
+
+    /// The same with an environment of the caller's.
+    ///
+    /// # Errors
+    /// As for [`Settings::load`].
+    pub fn load_with(
+        command_line: &CommandLine,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        settings::validate(&layers::read(command_line, variable)?)
+    }
+}
+
+/// The files of a drop-in folder that end in `.extension`, or all where it is empty, by name; none where
+/// there is no folder. Hidden files are passed over, as editors and package managers leave them behind.
+///
+/// # Errors
+/// [`ConfigError::Read`] where the folder is there and cannot be listed.
+pub fn list_folder(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, ConfigError> {
+    let failed = |source| ConfigError::Read { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let wanted = extension.is_empty() || path.extension().is_some_and(|found| found == extension);
+        if wanted && !hidden {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `; did you mean …?`, where a key is near.
+fn hint(unknown: &str) -> String {
+    let letters = |text: &str| text.replace(['.', '-', '_'], "").to_ascii_lowercase();
+    let wanted = letters(unknown);
+    let near = |key: &&keys::Key| {
+        let known = letters(key.path);
+        known == wanted || key.path.rsplit('.').next() == Some(unknown)
+    };
+    keys::KEYS.iter().find(near).map(|key| format!("; did you mean {:?}?", key.path)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The one table of settings. A row gives a setting its key in the file, and from that its flag and its
+//! environment variable: `watch.interval` is `--watch-interval` and `CRYFTGO_WATCH_INTERVAL`.
+
+use contract::defaults;
+
+/// What kind of value a setting takes. Text from a flag or the environment is read accordingly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Switch,
+    /// Any text, a path or one word of a fixed set.
+    Text,
+    /// A whole number.
+    Number,
+    /// A number with `ms`, `s`, `m` or `h`.
+    Time,
+    /// Texts; from a flag or the environment separated by commas.
+    List,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// The key in the file, dotted.
+    pub path: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// The default, spelled as in the environment.
+    pub default: &'static str,
+    /// How the help calls the value.
+    pub value: &'static str,
+    /// One sentence for the help.
+    pub help: &'static str,
+}
+
+impl Key {
+    /// The long flag, without the dashes.
+    pub fn flag(&self) -> String {
+        self.path.replace(['.', '_'], "-")
+    }
+
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("CRYFTGO_{}", self.path.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, value: &'static str, help: &'static str) -> Key {
+    Key { path, kind, default, value, help }
+}
+
+/// Every setting there is.
+pub const KEYS: &[Key] = &[
+    key(
+        "cryfttee.signer",
+        Kind::Switch,
+        "false",
+        "true|false",
+        "Run the signing sidecar; when false nothing is started",
+    ),
+    key("cryfttee.binary", Kind::Text, defaults::SIDECAR_BINARY, "PATH", "The sidecar's binary"),
+    key("cryfttee.transport", Kind::Text, defaults::TRANSPORT, "uds|http|https", "How clients reach the sidecar"),
+    key("cryfttee.socket", Kind::Text, defaults::SOCKET, "PATH", "The public socket, for the transport uds"),
+    key(
+        "cryfttee.http_addr",
+        Kind::Text,
+        defaults::HTTP_ADDR,
+        "ADDR:PORT",
+        "The address, for the transports http and https",
+    ),
+    key(
+        "cryfttee.tls_ca",
+        Kind::Text,
+        "",
+        "FILE",
+        "CA certificates that the sidecar's certificate is checked with, for the transport https",
+    ),
+    key("cryfttee.request_timeout", Kind::Time, "30s", "TIME", "How long one request to the sidecar may take"),
+    key(
+        "cryfttee.startup_timeout",
+        Kind::Time,
+        "30s",
+        "TIME",
+        "How long the sidecar may take from exec to its first answer",
+    ),
+    key("web3signer.url", Kind::Text, defaults::WEB3SIGNER_URL, "URL", "The Web3Signer that the sidecar calls"),
+    key(
+        "handoff",
+        Kind::Text,
+        "inherit",
+        "inherit",
+        "How the sidecar gets the public socket: inherit = it accepts only after its attestation",
+    ),
+    key(
+        "control.socket",
+        Kind::Text,
+        defaults::CONTROL_SOCKET,
+        "PATH",
+        "The private socket between verifier and sidecar",
+    ),
+    key(
+        "launch.image",
+        Kind::Text,
+        "sealed",
+        "sealed|fd",
+        "What is executed: a sealed copy in memory, or the opened file",
+    ),
+    key("launch.user", Kind::Text, "", "USER", "The user the sidecar runs as; empty: the verifier's own"),
+    key("launch.stop_grace", Kind::Time, "5s", "TIME", "How long the sidecar may take to stop before it is killed"),
+    key(
+        "trust.require",
+        Kind::Text,
+        "auto",
+        "auto|always|never",
+        "Demand a reference value: auto = as soon as there is one",
+    ),
+    key("trust.pins", Kind::List, "", "DIGEST,…", "Digests that may run"),
+    key(
+        "trust.pins_d",
+        Kind::List,
+        "/usr/lib/cryftgo-tee/pins.d,/etc/cryftgo-tee/pins.d,/run/cryftgo-tee/pins.d",
+        "DIR,…",
+        "Folders of files with digests that may run, in the form of sha256sum",
+    ),
+    key("identity.state_dir", Kind::Text, defaults::STATE_DIR, "DIR", "Where the public keys and the Node ID are kept"),
+    key("watch.interval", Kind::Time, "10s", "TIME", "How often the running image is measured again"),
+    key("watch.restart.max", Kind::Number, "5", "N", "How many crashes of the sidecar are answered with a restart …"),
+    key("watch.restart.within", Kind::Time, "10m", "TIME", "… within this time, before the verifier gives up"),
+];

@@ -1,0 +1,121 @@
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::time::Duration;
+
+use super::*;
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(text.as_bytes()).expect("written");
+    file
+}
+
+fn load(text: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Settings, ConfigError> {
+    let file = file(text);
+    let command_line = CommandLine {
+        file: Some(file.path().to_owned()),
+        flags: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect::<BTreeMap<_, _>>(),
+    };
+    let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+    Settings::load_with(&command_line, |name| variables.get(name).map(|value| (*value).to_owned()))
+}
+
+fn refusal(text: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> String {
+    load(text, variables, flags).expect_err("refused").to_string()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let settings = load("", &[], &[]).expect("good");
+    assert!(!settings.signer);
+    assert_eq!(settings.transport, Transport::Uds);
+    assert_eq!(settings.socket, Path::new("/var/run/cryfttee.sock"));
+    assert_eq!(settings.http_addr.to_string(), "127.0.0.1:8787");
+    assert_eq!(settings.binary, Path::new("/usr/local/bin/cryfttee"));
+    assert_eq!(settings.web3signer_url, "http://localhost:9000");
+    assert_eq!(settings.request_timeout, Duration::from_secs(30));
+    assert_eq!(settings.startup_timeout, Duration::from_secs(30));
+    assert_eq!(settings.watch_interval, Duration::from_secs(10));
+    assert_eq!(settings.state_dir, Path::new("/var/lib/cryftgo"));
+    assert_eq!(settings.control_socket, Path::new("/run/cryftgo-tee/control.sock"));
+}
+
+#[test]
+fn the_names_of_the_contract_are_flags_and_variables() {
+    for (flag, variable) in [
+        ("cryfttee-transport", "CRYFTGO_CRYFTTEE_TRANSPORT"),
+        ("cryfttee-socket", "CRYFTGO_CRYFTTEE_SOCKET"),
+        ("cryfttee-http-addr", "CRYFTGO_CRYFTTEE_HTTP_ADDR"),
+        ("cryfttee-signer", "CRYFTGO_CRYFTTEE_SIGNER"),
+        ("cryfttee-binary", "CRYFTGO_CRYFTTEE_BINARY"),
+        ("web3signer-url", "CRYFTGO_WEB3SIGNER_URL"),
+        ("cryfttee-tls-ca", "CRYFTGO_CRYFTTEE_TLS_CA"),
+    ] {
+        assert!(keys::KEYS.iter().any(|key| key.flag() == flag && key.variable() == variable), "{flag}");
+    }
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file() {
+    let text = "[watch]\ninterval = \"1s\"\n[web3signer]\nurl = \"http://file:1\"\n[cryfttee]\nsigner = true\n";
+    let variables = [("CRYFTGO_WATCH_INTERVAL", "2s"), ("CRYFTGO_WEB3SIGNER_URL", "http://environment:1")];
+    let settings = load(text, &variables, &[("watch.interval", "3s")]).expect("good");
+    assert_eq!(settings.watch_interval, Duration::from_secs(3));
+    assert_eq!(settings.web3signer_url, "http://environment:1");
+    assert!(settings.signer);
+}
+
+#[test]
+fn a_value_that_looks_like_a_number_stays_text() {
+    let settings = load("", &[("CRYFTGO_LAUNCH_USER", "12345678")], &[]).expect("good");
+    assert_eq!(settings.user.as_deref(), Some("12345678"));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_file() {
+    for (text, key) in [
+        ("[cryfttee]\nsockte = \"/x\"\n", "cryfttee.sockte"),
+        ("bogus = 1\n", "bogus"),
+        ("[watch.restart]\nmaxx = 1\n", "watch.restart.maxx"),
+        ("[watch.interval]\nx = 1\n", "watch.interval"),
+    ] {
+        let message = refusal(text, &[], &[]);
+        assert!(message.contains(key), "{message}");
+    }
+    let message = refusal("cryfttee_socket = \"/x\"\n", &[], &[]);
+    assert!(message.contains("/tmp") && message.contains("did you mean \"cryfttee.socket\"?"), "{message}");
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_key_and_origin() {
+    for (message, parts) in [
+        (refusal("[cryfttee]\ntransport = \"tcp\"\n", &[], &[]), ["cryfttee.transport", "uds, http, https"]),
+        (
+            refusal("[cryfttee]\ntransport = \"https\"\n", &[], &[]),
+            ["cryfttee.transport", "not served by this version"],
+        ),
+        (refusal("", &[("CRYFTGO_WATCH_INTERVAL", "soon")], &[]), ["CRYFTGO_WATCH_INTERVAL", "10s"]),
+        (refusal("", &[("CRYFTGO_WATCH_INTERVAL", "0s")], &[]), ["CRYFTGO_WATCH_INTERVAL", "10s"]),
+        (refusal("", &[], &[("cryfttee.signer", "maybe")]), ["--cryfttee-signer", "true or false"]),
+        (refusal("[cryfttee]\nsigner = \"yes\"\n", &[], &[]), ["cryfttee.signer", "bool"]),
+        (refusal("", &[("CRYFTGO_CRYFTTEE_BINARY", "cryfttee")], &[]), ["CRYFTGO_CRYFTTEE_BINARY", "absolute"]),
+        (refusal("", &[("CRYFTGO_TRUST_PINS", "abc")], &[]), ["CRYFTGO_TRUST_PINS", "not a digest"]),
+        (refusal("", &[("CRYFTGO_WEB3SIGNER_URL", "localhost")], &[]), ["CRYFTGO_WEB3SIGNER_URL", "http://"]),
+        (refusal("[watch\n", &[], &[]), ["parse", "/tmp"]),
+    ] {
+        for part in parts {
+            assert!(message.contains(part), "{part:?} in {message:?}");
+        }
+    }
+}
+
+#[test]
+fn times_are_read_as_people_write_them() {
+    for (text, milliseconds) in [("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("1h", 3_600_000)] {
+        assert_eq!(parse_time(text), Some(Duration::from_millis(milliseconds)), "{text}");
+    }
+    for text in ["", "10", "s", "-1s", "1.5s", "1d", "99999999999999999999s", "18446744073709551615h", "1000000h", "é"]
+    {
+        assert_eq!(parse_time(text), None, "{text}");
+    }
+}

@@ -1,0 +1,97 @@
+//! One variant per stage, and the exit code of each.
+
+use contract::exit;
+
+use crate::{appraise, attest, config, identity, launch, measure, notify, sidecar, watch};
+
+/// Why the verifier stopped.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each variant is the stage of its name")]
+pub enum Error {
+    #[error("configuration")]
+    Config(#[from] config::ConfigError),
+    #[error("take the sockets")]
+    Sockets(#[from] launch::sockets::SocketError),
+    #[error("measure the sidecar")]
+    Measure(#[from] measure::MeasureError),
+    #[error("read reference values")]
+    Reference(#[from] appraise::ReferenceError),
+    #[error("appraise the sidecar")]
+    Appraise(#[from] appraise::Refusal),
+    #[error("launch the sidecar")]
+    Launch(#[from] launch::LaunchError),
+    #[error("talk to the sidecar")]
+    Sidecar(#[from] sidecar::SidecarError),
+    #[error("attest the sidecar")]
+    Attest(#[from] attest::AttestError),
+    #[error("set up the node's identity")]
+    Identity(#[from] identity::IdentityError),
+    #[error("watch the sidecar")]
+    Watch(#[from] watch::Finding),
+    #[error("the sidecar's restart budget is used up")]
+    Budget(#[from] watch::OverBudget),
+    #[error("notify systemd")]
+    Notify(#[from] notify::NotifyError),
+    #[error("set up signal handling")]
+    Signals(#[source] std::io::Error),
+}
+
+impl Error {
+    /// The exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Sockets(_) => exit::CONFIG,
+            Self::Measure(error) => error.exit_code(),
+            Self::Reference(error) => error.exit_code(),
+            Self::Appraise(_) | Self::Watch(_) => exit::INTEGRITY,
+            Self::Launch(error) => error.exit_code(),
+            Self::Sidecar(error) => error.exit_code(),
+            Self::Attest(error) => error.exit_code(),
+            Self::Identity(error) => error.exit_code(),
+            Self::Budget(_) => exit::CRASH_BUDGET,
+            Self::Notify(_) => exit::IO,
+            Self::Signals(_) => exit::OS,
+        }
+    }
+
+    /// The stage's name, for the audit trail.
+    pub const fn step(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "configure",
+            Self::Sockets(_) => "sockets",
+            Self::Measure(_) => "measure",
+            Self::Reference(_) | Self::Appraise(_) => "appraise",
+            Self::Launch(_) => "launch",
+            Self::Attest(_) => "attest",
+            Self::Sidecar(_) => "signer",
+            Self::Identity(_) => "identity",
+            Self::Watch(_) => "watch",
+            Self::Budget(_) => "restart",
+            Self::Notify(_) => "notify",
+            Self::Signals(_) => "signals",
+        }
+    }
+
+    /// Whether another try may go well: the signer or the sidecar is away, and nothing was found to be wrong.
+    pub fn may_pass(&self) -> bool {
+        self.exit_code() == exit::UNAVAILABLE
+    }
+
+    /// The failure and its causes in one line, outermost first.
+    pub fn one_line(&self) -> String {
+        one_line(self)
+    }
+}
+
+/// An error and its causes, separated by colons, without control characters: some of it may be text that
+/// the sidecar chose.
+pub fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    crate::audit::sanitise(&line)
+}

@@ -1,0 +1,296 @@
+//! The public keys and the Node ID on disk: written so that a crash leaves the old file or the new one, read
+//! so that a damaged file is never "no key" (CONTRACT: files).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use contract::wire::Registered;
+use contract::{BlsPublicKey, NodeId, TlsPublicKey, exit};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+const BLS: &str = "staking/bls_pubkey";
+const TLS: &str = "staking/tls_pubkey";
+const NODE_ID: &str = "staking/node_id";
+const BLS_RECORD: &str = "keys/bls_key.json";
+const TLS_RECORD: &str = "keys/tls_key.json";
+
+/// A file of ours is damaged, or cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each variant is the operation that failed")]
+pub enum StoreError {
+    #[error("make the folder {path}", path = path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("another verifier is using {path}", path = path.display())]
+    InUse { path: PathBuf },
+    #[error("lock {path}", path = path.display())]
+    Lock { path: PathBuf, source: io::Error },
+    #[error("read {path}", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} is damaged: {reason}; restore it from a backup, or compare with the signer and correct it", path = path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{path} and {other} contradict each other", path = path.display(), other = other.display())]
+    Contradiction { path: PathBuf, other: PathBuf },
+    #[error("write {path}", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+impl StoreError {
+    /// Exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Damaged { .. } | Self::Contradiction { .. } => exit::DATA,
+            Self::InUse { .. } => exit::CONFIG,
+            Self::Folder { .. } | Self::Lock { .. } | Self::Read { .. } | Self::Write { .. } => exit::IO,
+        }
+    }
+}
+
+/// What an earlier start saved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The BLS key.
+    pub bls: Option<BlsPublicKey>,
+    /// The TLS key.
+    pub tls: Option<TlsPublicKey>,
+}
+
+/// `keys/bls_key.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct BlsRecord {
+    pubkey: BlsPublicKey,
+    secret_path: String,
+    created_at: u64,
+}
+
+/// `keys/tls_key.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct TlsRecord {
+    pubkey: TlsPublicKey,
+    node_id: String,
+    secret_path: String,
+    certificate: String,
+    created_at: u64,
+}
+
+/// The state folder, held by one verifier at a time.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Store {
+    /// Makes the folders where they are missing, and takes the lock.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        for folder in [root.to_owned(), root.join("staking"), root.join("keys")] {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folder)
+                .map_err(|source| StoreError::Folder { path: folder.clone(), source })?;
+        }
+        let path = root.join("staking/.lock");
+        let failed = |source| StoreError::Lock { path: path.clone(), source };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(failed)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Self { root: root.to_owned(), _lock: lock }),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(StoreError::InUse { path: root.to_owned() }),
+            Err((_, error)) => Err(failed(error.into())),
+        }
+    }
+
+    /// Reads what was saved. Every file that is there must be whole, and they must agree.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn load(&self) -> Result<Saved, StoreError> {
+        let saved = Saved { bls: self.line(BLS)?, tls: self.line(TLS)? };
+        let bls_record: Option<BlsRecord> = self.record(BLS_RECORD)?;
+        let tls_record: Option<TlsRecord> = self.record(TLS_RECORD)?;
+        let contradicts =
+            |path: &str, other: &str| StoreError::Contradiction { path: self.path(path), other: self.path(other) };
+        if let (Some(key), Some(record)) = (&saved.bls, &bls_record)
+            && *key != record.pubkey
+        {
+            return Err(contradicts(BLS, BLS_RECORD));
+        }
+        if let (Some(key), Some(record)) = (&saved.tls, &tls_record)
+            && *key != record.pubkey
+        {
+            return Err(contradicts(TLS, TLS_RECORD));
+        }
+        let node_id: Option<NodeId> = self.line(NODE_ID)?;
+        match (&saved.tls, node_id) {
+            (Some(key), Some(id)) if NodeId::of(key) != id => Err(contradicts(NODE_ID, TLS)),
+            // The key is saved before the ID, so an ID alone means that the key was taken away.
+            (None, Some(_)) => {
+                Err(StoreError::Damaged { path: self.path(TLS), reason: format!("it is gone, but {NODE_ID} is there") })
+            }
+            _ => Ok(saved),
+        }
+    }
+
+    /// Saves a key that the signer just made.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]; then the next start finds the key in the signer and adopts it.
+    pub fn save_bls(&self, made: &Registered<BlsPublicKey>) -> Result<(), StoreError> {
+        let record =
+            BlsRecord { pubkey: made.pubkey, secret_path: made.secret_path.clone(), created_at: seconds_since_1970() };
+        self.write_record(BLS_RECORD, &record)?;
+        self.write_line(BLS, &made.pubkey.to_string())
+    }
+
+    /// Saves a key that the signer just made.
+    ///
+    /// # Errors
+    /// As for [`Store::save_bls`].
+    pub fn save_tls(&self, made: &Registered<TlsPublicKey>) -> Result<(), StoreError> {
+        let record = TlsRecord {
+            pubkey: made.pubkey,
+            node_id: NodeId::of(&made.pubkey).to_string(),
+            secret_path: made.secret_path.clone(),
+            certificate: made.certificate.clone().unwrap_or_default(),
+            created_at: seconds_since_1970(),
+        };
+        self.write_record(TLS_RECORD, &record)?;
+        self.write_line(TLS, &made.pubkey.to_string())
+    }
+
+    /// Saves a key that was in the signer already. What an interrupted start recorded of it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn adopt_bls(&self, key: &BlsPublicKey) -> Result<(), StoreError> {
+        let record: Option<BlsRecord> = self.record(BLS_RECORD)?;
+        if record.is_some_and(|record| record.pubkey == *key) {
+            return self.write_line(BLS, &key.to_string());
+        }
+        self.save_bls(&Registered {
+            pubkey: *key,
+            secret_path: String::new(),
+            proof_of_possession: None,
+            certificate: None,
+        })
+    }
+
+    /// Saves a key that was in the signer already. What an interrupted start recorded of it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn adopt_tls(&self, key: &TlsPublicKey) -> Result<(), StoreError> {
+        let record: Option<TlsRecord> = self.record(TLS_RECORD)?;
+        if record.is_some_and(|record| record.pubkey == *key) {
+            return self.write_line(TLS, &key.to_string());
+        }
+        self.save_tls(&Registered {
+            pubkey: *key,
+            secret_path: String::new(),
+            proof_of_possession: None,
+            certificate: None,
+        })
+    }
+
+    /// Saves the Node ID, unless it is saved already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn save_node_id(&self, id: &NodeId) -> Result<(), StoreError> {
+        match self.line::<NodeId>(NODE_ID)? {
+            Some(saved) if saved == *id => Ok(()),
+            _ => self.write_line(NODE_ID, &id.to_string()),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// A file of one line, or none where there is no file.
+    fn line<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        line.parse().map(Some).map_err(|error: T::Err| self.damaged(name, error.to_string()))
+    }
+
+    fn record<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|error| self.damaged(name, error.to_string()))
+    }
+
+    fn damaged(&self, name: &str, reason: String) -> StoreError {
+        StoreError::Damaged { path: self.path(name), reason }
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, StoreError> {
+        /// A certificate is the largest thing in any of these files.
+        const MAX: u64 = 64 * 1024;
+        let path = self.path(name);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|source| StoreError::Read { path: path.clone(), source })?,
+        }
+        .take(MAX);
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|source| StoreError::Read { path, source })?;
+        if bytes.is_empty() {
+            return Err(self.damaged(name, "it is empty".to_owned()));
+        }
+        String::from_utf8(bytes).map(Some).map_err(|_| self.damaged(name, "it is not text".to_owned()))
+    }
+
+    fn write_line(&self, name: &str, line: &str) -> Result<(), StoreError> {
+        self.write(name, format!("{line}\n").as_bytes())
+    }
+
+    fn write_record(&self, name: &str, record: &impl Serialize) -> Result<(), StoreError> {
+        let text = serde_json::to_string_pretty(record).expect("a record of ours is plain data");
+        self.write(name, format!("{text}\n").as_bytes())
+    }
+
+    /// Writes a temporary file, flushes it, renames it over the old one and flushes the folder.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(name);
+        let temporary = path.with_added_extension("new");
+        write_and_rename(&path, &temporary, bytes).map_err(|source| {
+            let _ = fs::remove_file(&temporary);
+            StoreError::Write { path, source }
+        })
+    }
+}
+
+fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+    // One that a crash left behind; the lock says that nobody is writing it now.
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    File::open(folder)?.sync_all()
+}
+
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The running sidecar. Signalled and waited for through its pidfd alone; reaped last.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use tokio::io::unix::AsyncFd;
+
+use super::LaunchError;
+use crate::sys::{PidFd, Spawned};
+
+/// A sidecar that was launched and not yet reaped. Dropping it kills it: whoever gives up on a start, on
+/// whatever path, leaves no sidecar behind.
+#[derive(Debug)]
+pub struct Child {
+    pid: u32,
+    pidfd: AsyncFd<PidFd>,
+    reaped: bool,
+}
+
+/// How a sidecar ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By a signal.
+    Killed(Signal),
+}
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exit code {code}"),
+            Self::Killed(signal) => write!(f, "signal {}", signal.as_str()),
+        }
+    }
+}
+
+impl Child {
+    pub(super) fn hold(spawned: Spawned) -> Result<Self, LaunchError> {
+        let Spawned { pid, pidfd } = spawned;
+        // Registering is the one thing that can fail while a child runs that nobody holds yet.
+        match pidfd.register() {
+            Ok(pidfd) => Ok(Self { pid, pidfd, reaped: false }),
+            Err((pidfd, cause)) => {
+                let _ = pidfd.signal(Signal::SIGKILL);
+                let _ = reap(&pidfd);
+                Err(LaunchError::Wait(cause))
+            }
+        }
+    }
+
+    /// Its pid, which stays its own until it is reaped.
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits until it has ended and reaps it. Safe to drop half-way.
+    ///
+    /// # Errors
+    /// [`LaunchError::Wait`].
+    pub async fn ended(&mut self) -> Result<Stopped, LaunchError> {
+        loop {
+            let mut ready = self.pidfd.readable().await.map_err(LaunchError::Wait)?;
+            if let Some(stopped) = reap(ready.get_inner()).map_err(LaunchError::Wait)? {
+                self.reaped = true;
+                return Ok(stopped);
+            }
+            ready.clear_ready();
+        }
+    }
+
+    /// Asks it to stop, and kills it when it has not within `grace`.
+    ///
+    /// # Errors
+    /// [`LaunchError::Wait`].
+    pub async fn stop(mut self, grace: Duration) -> Result<Stopped, LaunchError> {
+        self.signal(Signal::SIGTERM)?;
+        if let Ok(stopped) = tokio::time::timeout(grace, self.ended()).await {
+            return stopped;
+        }
+        self.signal(Signal::SIGKILL)?;
+        self.ended().await
+    }
+
+    /// Kills it and waits for its end.
+    ///
+    /// # Errors
+    /// [`LaunchError::Wait`].
+    pub async fn kill(mut self) -> Result<Stopped, LaunchError> {
+        self.signal(Signal::SIGKILL)?;
+        self.ended().await
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), LaunchError> {
+        match self.pidfd.get_ref().signal(signal) {
+            // It ended already and waits to be reaped.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            sent => sent.map_err(LaunchError::Wait),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            let pidfd = self.pidfd.get_ref();
+            let _ = pidfd.signal(Signal::SIGKILL);
+            // Blocks for as long as the kernel takes to end a killed process.
+            let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED);
+        }
+    }
+}
+
+/// Reaps if it has ended. None: it has not.
+fn reap(pidfd: &PidFd) -> io::Result<Option<Stopped>> {
+    loop {
+        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(Some(Stopped::Exited(code))),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Some(Stopped::Killed(signal))),
+            Ok(_) => return Ok(None),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::symlink;
+
+use super::*;
+use crate::config::ImageKind;
+
+fn program() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("program");
+    std::fs::copy("/proc/self/exe", &path).expect("copy");
+    (folder, path)
+}
+
+#[test]
+fn the_digest_is_that_of_the_bytes() {
+    let mut file = tempfile::tempfile().expect("file");
+    file.write_all(b"abc").expect("write");
+    let (digest, size) = digest(&file).expect("digest");
+    assert_eq!(digest.to_string(), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(size, 3);
+}
+
+#[test]
+fn a_sealed_image_has_the_digest_of_the_file_and_takes_no_writes() {
+    let (_folder, path) = program();
+    let image = seal(&path, ImageKind::Sealed).expect("sealed");
+    assert_eq!(image.digest(), digest(&File::open(&path).expect("open")).expect("digest").0);
+    let copy = File::from(image.as_fd().try_clone_to_owned().expect("clone"));
+    assert!(!lost_seals(&copy).expect("seals"));
+    assert!(copy.write_at(b"evil", 0).is_err());
+    assert!(copy.set_len(0).is_err());
+}
+
+#[test]
+fn a_write_to_the_file_after_the_copy_does_not_reach_the_image() {
+    let (_folder, path) = program();
+    let image = seal(&path, ImageKind::Sealed).expect("sealed");
+    std::fs::write(&path, b"evil").expect("write");
+    let copy = File::from(image.as_fd().try_clone_to_owned().expect("clone"));
+    assert_eq!(digest(&copy).expect("digest").0, image.digest());
+}
+
+#[test]
+fn what_is_no_program_is_refused_and_nothing_hangs() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("script"), "#!/bin/sh\n").expect("write");
+    std::fs::write(at("empty"), "").expect("write");
+    symlink("/proc/self/exe", at("link")).expect("link");
+    nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("fifo");
+    let refusal = |name: &str| seal(&at(name), ImageKind::Sealed).expect_err("refused");
+    assert!(matches!(refusal("script"), MeasureError::NotRunnable { source: NotRunnable::Script, .. }));
+    assert!(matches!(refusal("empty"), MeasureError::Empty { .. }));
+    assert!(matches!(refusal("fifo"), MeasureError::NotAFile { .. }));
+    assert!(matches!(refusal("link"), MeasureError::Open { .. }));
+    assert!(matches!(refusal("absent"), MeasureError::Open { .. }));
+    assert!(matches!(refusal("."), MeasureError::NotAFile { .. }));
+    assert!(matches!(seal(Path::new("/dev/zero"), ImageKind::Sealed), Err(MeasureError::NotAFile { .. })));
+}
+
+#[test]
+fn a_sparse_file_of_a_terabyte_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("huge");
+    File::create(&path).expect("create").set_len(1 << 40).expect("sparse");
+    assert!(matches!(seal(&path, ImageKind::Sealed), Err(MeasureError::TooLarge { .. })));
+}
+
+#[test]
+fn the_running_image_of_this_process_is_measured() {
+    let own = digest(&File::open("/proc/self/exe").expect("open")).expect("digest").0;
+    assert_eq!(running(std::process::id()).expect("running"), own);
+}

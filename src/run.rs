@@ -1,0 +1,219 @@
+//! The story: one call a stage, in the order of the contract's start-up.
+
+mod signals;
+mod status;
+
+use std::time::{Duration, Instant};
+
+use contract::wire::Attestation;
+
+use crate::appraise::{self, Accepted, Appraised, References, appraise};
+use crate::attest::attest;
+use crate::audit::{Audit, Event};
+use crate::config::Settings;
+use crate::error::Error;
+use crate::identity::{self, Identity, Origin, Store};
+use crate::launch::sockets::{Inherited, Sockets};
+use crate::launch::{self, Child, ChildEnvironment, LaunchError, launch};
+use crate::measure::{self, Image};
+use crate::notify::{self, Notify};
+use crate::sidecar::{Client, Peer};
+use crate::sys::RunAs;
+use crate::watch::{self, Outcome, RestartLog, watch};
+use signals::Stop;
+
+/// The verifier gave up. `told` says that the journal has the reason already.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// Whether it needs no printing.
+    pub told: bool,
+}
+
+/// Runs the sidecar until it is told to stop.
+///
+/// # Errors
+/// [`Failure`]; the sidecar is gone then.
+pub async fn run(settings: &Settings, inherited: Inherited) -> Result<(), Failure> {
+    let audit = Audit::open();
+    serve(settings, inherited, &audit).await.map_err(|error| {
+        let (step, reason, exit_code) = (error.step(), error.one_line(), error.exit_code());
+        Notify.stopping(&format!("Refused at step {step}: {reason}"));
+        audit.record(&Event::Refused { step, reason, exit_code });
+        Failure { error, told: audit.is_journal() }
+    })
+}
+
+async fn serve(settings: &Settings, inherited: Inherited, audit: &Audit) -> Result<(), Error> {
+    if !settings.signer {
+        audit.record(&Event::SignerDisabled);
+        Notify.ready("signer disabled")?;
+        return Ok(());
+    }
+    let mut stop = Stop::listen().map_err(Error::Signals)?;
+    let mut verifier = Verifier {
+        settings,
+        audit,
+        references: appraise::read(&settings.trust)?,
+        run_as: launch::find_user(settings.user.as_deref())?,
+        store: Store::open(&settings.state_dir).map_err(identity::IdentityError::from)?,
+        sockets: Sockets::open(inherited, settings)?,
+    };
+    verifier.supervise(&mut stop).await
+}
+
+/// What lives as long as the verifier, across restarts of the sidecar.
+struct Verifier<'a> {
+    settings: &'a Settings,
+    audit: &'a Audit,
+    references: References,
+    run_as: Option<RunAs>,
+    store: Store,
+    sockets: Sockets,
+}
+
+/// A sidecar that passed every step and serves clients.
+struct Sidecar {
+    child: Child,
+    image: Appraised<Image>,
+    evidence: Attestation,
+    identity: Identity,
+}
+
+impl Verifier<'_> {
+    /// Keeps one good sidecar running: a crash is answered with a restart, anything else ends it.
+    async fn supervise(&mut self, stop: &mut Stop) -> Result<(), Error> {
+        let mut crashes = RestartLog::new(self.settings.restart);
+        let mut was_ready = false;
+        loop {
+            let crash = tokio::select! {
+                started = self.start() => match started {
+                    Ok(sidecar) => {
+                        was_ready = true;
+                        match self.guard(sidecar, stop).await? {
+                            Some(crash) => crash,
+                            None => return Ok(()),
+                        }
+                    }
+                    // Clients wait in the queue of a service that worked: what may pass is tried again.
+                    Err(error) if was_ready && error.may_pass() => error.one_line(),
+                    Err(error) => return Err(error),
+                },
+                // The sidecar of a start that is given up dies with it.
+                () = stop.asked() => return Ok(self.stopped("a start that was given up")),
+            };
+            let restart = crashes.crashed(Instant::now(), &crash)?;
+            self.audit.record(&Event::Restarting { attempt: restart.attempt, after: restart.after });
+            Notify.status(&format!("Starting the sidecar again, attempt {}: {crash}", restart.attempt));
+            tokio::select! {
+                () = tokio::time::sleep(restart.after) => {}
+                () = stop.asked() => return Ok(self.stopped("no sidecar running")),
+            }
+        }
+    }
+
+    /// Steps 2 to 9 of the contract.
+    async fn start(&mut self) -> Result<Sidecar, Error> {
+        let settings = self.settings;
+
+        let began = Instant::now();
+        let image = measure::seal(&settings.binary, settings.image)?;
+        self.step(2, &status::measured(settings, &image, began.elapsed()));
+
+        let image = appraise(image, &self.references)?;
+        let digest = image.get().digest();
+        self.references.hold_on_to(digest);
+        self.step(3, &status::appraised(&image));
+
+        let saved = self.store.load().map_err(identity::IdentityError::from)?;
+        let environment =
+            ChildEnvironment::new(std::env::vars_os(), settings, &digest, saved.bls.as_ref(), saved.tls.as_ref());
+        let mut child = launch(&image, &environment, self.sockets.handoff(), self.run_as)?;
+        let pid = child.pid();
+        self.step(4, &Event::Launched { pid, digest, user: settings.user.clone() });
+        if self.run_as.is_none() {
+            self.audit.record(&Event::SharedUser { pid });
+        }
+
+        launch::verify_running(&child, image.get(), self.run_as)?;
+        self.step(5, &Event::Remeasured { pid, digest });
+
+        // From here on the sidecar is waited for; that it ends instead must not be found out by a timeout.
+        let (evidence, identity) = tokio::select! {
+            biased;
+            ended = child.ended() => return Err(LaunchError::EndedEarly(ended?).into()),
+            agreed = self.agree(pid, &image) => agreed?,
+        };
+        let ready = Event::Ready { node_id: identity.node_id, digest, pid };
+        Notify.ready(&status::ready(&identity, &evidence, &digest))?;
+        self.audit.record(&ready);
+        Ok(Sidecar { child, image, evidence, identity })
+    }
+
+    /// Steps 6 to 8, over the private socket; at their end the sidecar may serve clients.
+    async fn agree(&self, pid: u32, image: &Appraised<Image>) -> Result<(Attestation, Identity), Error> {
+        let settings = self.settings;
+        let digest = image.get().digest();
+        let uid = self.run_as.map_or_else(|| nix::unistd::geteuid().as_raw(), |run_as| run_as.uid);
+        let control = self.sockets.control_path().to_owned();
+        let client = Client::new(control, Peer { pid, uid }, settings.request_timeout);
+
+        // The kernel queues the connection until the sidecar accepts, so there is nothing to poll for.
+        let evidence = attest(&client.with_timeout(settings.startup_timeout), digest, pid).await?;
+        self.step(6, &Event::Attested { pid, digest, version: evidence.cryfttee_version.clone() });
+
+        let signer = client.status().await?;
+        identity::check_signer(&signer)?;
+        self.step(7, &status::signer_ready(&signer));
+
+        let identity = identity::resolve(&client, &signer, &self.store).await?;
+        self.step(8, &status::key("BLS", identity.bls.to_string(), identity.bls_origin));
+        self.step(8, &status::key("TLS", identity.tls.to_string(), identity.tls_origin));
+
+        client.admit().await?;
+        Ok((evidence, identity))
+    }
+
+    /// Watches a sidecar that serves. Returns how it crashed, or nothing when the service was told to stop.
+    async fn guard(&self, mut sidecar: Sidecar, stop: &mut Stop) -> Result<Option<String>, Error> {
+        let digest = sidecar.image.get().digest();
+        let interval = watch::effective_interval(self.settings.watch_interval, notify::watchdog());
+        let pid = sidecar.child.pid();
+        let mut checks = 0_u64;
+        let passed = |took: Duration| {
+            checks += 1;
+            Notify.checked(&status::checked(&sidecar.identity, &sidecar.evidence, &digest, checks, took));
+        };
+        let outcome = tokio::select! {
+            outcome = watch(&mut sidecar.child, digest, interval, passed) => outcome?,
+            () = stop.asked() => {
+                Notify.stopping("Stopping the sidecar");
+                self.audit.record(&Event::Stopping);
+                let how = sidecar.child.stop(self.settings.stop_grace).await?;
+                self.audit.record(&Event::Stopped { how: how.to_string() });
+                return Ok(None);
+            }
+        };
+        match outcome {
+            Outcome::Ended(how) => {
+                self.audit.record(&Event::SidecarEnded { pid, how: how.to_string() });
+                Ok(Some(how.to_string()))
+            }
+            Outcome::Found(finding) => {
+                sidecar.child.kill().await?;
+                Err(finding.into())
+            }
+        }
+    }
+
+    fn step(&self, number: u8, event: &Event) {
+        self.audit.record(event);
+        Notify.status(&format!("[{number}/9] {}", event.message()));
+    }
+
+    fn stopped(&self, how: &str) {
+        Notify.stopping("Stopping");
+        self.audit.record(&Event::Stopped { how: how.to_owned() });
+    }
+}
