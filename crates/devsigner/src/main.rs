@@ -1,1 +1,3 @@
+//! `cryfttee-devsigner`.
+
 fn main() {}

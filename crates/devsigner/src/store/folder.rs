@@ -1,0 +1,121 @@
+//! Files of the keystore folder: written so that a crash leaves the old state or the new one, read bounded.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::StoreError;
+
+/// No honest keystore or password file is longer.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// The folder, by its absolute path.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder where there is none. One that exists keeps its mode: it is its owner's.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let make = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            let path = path.canonicalize()?;
+            // The entry of the folder itself must survive a power cut as its files do.
+            path.parent().map_or(Ok(()), sync)?;
+            Ok(path)
+        };
+        make().map(Self).map_err(|source| StoreError::MakeFolder { path: path.to_owned(), source })
+    }
+
+    /// The path of a file in the folder.
+    pub(super) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Every keystore in the folder, ordered by name.
+    pub(super) fn keystores(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let list = || {
+            let mut paths = Vec::new();
+            for entry in fs::read_dir(&self.0)? {
+                let path = entry?.path();
+                let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+                if !hidden && path.extension().is_some_and(|extension| extension == "json") {
+                    paths.push(path);
+                }
+            }
+            paths.sort();
+            Ok(paths)
+        };
+        list().map_err(|source| StoreError::List { path: self.0.clone(), source })
+    }
+
+    /// Writes a file that takes the place of any of the same name.
+    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, StoreError> {
+        self.publish(name, content, |temporary, path| fs::rename(temporary, path))
+    }
+
+    /// Writes a file unless there is one of that name; says whether it did. Of two processes that try, exactly
+    /// one does.
+    pub(super) fn write_new(&self, name: &str, content: &[u8]) -> Result<bool, StoreError> {
+        let mut ours = true;
+        self.publish(name, content, |temporary, path| {
+            match fs::hard_link(temporary, path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => ours = false,
+                outcome => outcome?,
+            }
+            fs::remove_file(temporary)
+        })?;
+        Ok(ours)
+    }
+
+    /// Write a temporary file, fsync it, give it its name, fsync the folder.
+    fn publish(
+        &self,
+        name: &str,
+        content: &[u8],
+        give_name: impl FnOnce(&Path, &Path) -> io::Result<()>,
+    ) -> Result<PathBuf, StoreError> {
+        let path = self.join(name);
+        let failed = |source| StoreError::Write { path: path.clone(), source };
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| failed(io::Error::other(error)))?;
+        // Hidden, so that a half-written one that a crash left behind is never taken for a keystore.
+        let temporary = self.join(&format!(".new-{}", hex::encode(random)));
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            give_name(&temporary, &path)?;
+            sync(&self.0)
+        };
+        if let Err(source) = write() {
+            // It may never have been made, or have its name already; the first error is the one to tell.
+            let _ = fs::remove_file(&temporary);
+            return Err(failed(source));
+        }
+        Ok(path)
+    }
+}
+
+/// Reads a file whole. A FIFO, which would block, and a file longer than a keystore can be are errors.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let read = || {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        // Room for all of it at once: a vector that grows leaves copies of a password behind it.
+        let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
+        File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > MAX_FILE {
+            return Err(io::Error::other("longer than 64 KiB"));
+        }
+        Ok(content)
+    };
+    read().map_err(|source| StoreError::Read { path: path.to_owned(), source })
+}
+
+/// Makes a folder's entries durable.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
