@@ -1,3 +1,139 @@
-//! `cryfttee-devsigner`.
+//! `cryfttee-devsigner`: the command line of the development signer.
 
-fn main() {}
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use contract::exit;
+use cryfttee_devsigner::{ServeError, Server, Store, StoreError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A signer for development, shaped like Web3Signer.
+///
+/// It makes BLS and secp256k1 keys, keeps them as EIP-2335 keystores, and signs whatever it is asked to sign, for
+/// whoever can connect. Never give it a key that is worth something.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    /// Loopback address to listen on. Port 0 takes a free one; the line "listening on http://…" on standard
+    /// output says which
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+
+    /// Keystore folder: one JSON file per key. Made, readable by you alone, where there is none
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+
+    /// File with the password of every keystore [default: DIR/password, drawn at first use]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Start one, make a key, list the keys, sign:
+  cryfttee-devsigner --keys ./devkeys &
+  curl -H 'Content-Type: application/json' -d '{\"type\":\"bls\"}' http://localhost:9000/eth/v1/keystores
+  curl http://localhost:9000/api/v1/eth2/publicKeys
+  curl -H 'Content-Type: application/json' -H 'Accept: application/json' \\
+       -d '{\"type\":\"ATTESTATION\",\"data\":\"0x68656c6c6f\"}' http://localhost:9000/api/v1/eth2/sign/0x<pubkey>
+
+Keys put into the folder by hand are loaded by:  curl -X POST http://localhost:9000/reload
+What it does beyond Web3Signer is listed by:     curl http://localhost:9000/ext/cryft/v1
+
+SIGTERM and SIGINT end it once the requests under way are answered.";
+
+/// Why the signer ended badly.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("load the keys")]
+    Store(#[from] StoreError),
+    #[error("start the server")]
+    Serve(#[from] ServeError),
+    #[error("start the threads that serve")]
+    Runtime(#[source] io::Error),
+    #[error("listen for signals")]
+    Signals(#[source] io::Error),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where not even this can be written, nobody is there to read it.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&failure);
+            ExitCode::from(code(&failure))
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    eprintln!("cryfttee-devsigner: FOR DEVELOPMENT ONLY: no slashing protection, no access control, no TLS.");
+    let store = Store::open(&cli.keys, cli.password_file.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
+    runtime.block_on(async {
+        // Before the address is announced: a signal that comes right after it must find its handler.
+        let (term, int) = signals().map_err(Failure::Signals)?;
+        let server = Server::bind(cli.listen, store).await?;
+        announce(server.address());
+        server.serve(either(term, int)).await;
+        Ok(())
+    })
+}
+
+/// The one line that a parent process waits for. One that closed its end does not care.
+fn announce(address: SocketAddr) {
+    let mut out = io::stdout();
+    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+}
+
+fn signals() -> io::Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+async fn either(mut term: Signal, mut int: Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+fn tell(failure: &Failure) {
+    eprint!("cryfttee-devsigner: {failure}");
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+}
+
+/// The contract's exit codes, where one fits.
+fn code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Serve(ServeError::NotLoopback(_)) => exit::USAGE,
+        Failure::Serve(ServeError::Listen { .. }) => exit::UNAVAILABLE,
+        Failure::Runtime(_) | Failure::Signals(_) => exit::OS,
+        Failure::Store(error) => match error {
+            StoreError::MakeFolder { .. }
+            | StoreError::List { .. }
+            | StoreError::Read { .. }
+            | StoreError::Write { .. } => exit::IO,
+            StoreError::BadPassword { .. }
+            | StoreError::LostPassword { .. }
+            | StoreError::Open { .. }
+            | StoreError::NoKey { .. }
+            | StoreError::OtherKey { .. } => exit::DATA,
+            StoreError::Random(_) | StoreError::Generate(_) | StoreError::Seal(_) => exit::OS,
+        },
+    }
+}

@@ -1,0 +1,41 @@
+//! What the sidecar needs and no stock Web3Signer offers: see the crate's documentation for the shapes.
+
+use serde_json::json;
+
+use super::{eth1, eth2};
+use crate::answer::{self, Answer, Refusal};
+use crate::requests::{self, Data, Digest};
+use crate::store::Store;
+
+/// The path under which the extensions are. A stock Web3Signer answers 404 there, which is how a client tells
+/// the two apart.
+pub const ROOT: &str = "/ext/cryft/v1";
+/// What this signer can do that a stock one cannot.
+pub const FUNCTIONS: [&str; 5] = ["generate", "raw_bls", "proof_of_possession", "sign_sha256", "sign_digest"];
+
+pub(super) fn list() -> Answer {
+    answer::json(&json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "functions": FUNCTIONS,
+    }))
+}
+
+pub(super) fn prove_possession(store: &Store, identifier: &str) -> Result<Answer, Refusal> {
+    let proof = eth2::find(store, identifier)?.key.prove_possession();
+    Ok(answer::json(&json!({ "proof_of_possession": requests::hex_text(proof) })))
+}
+
+pub(super) fn sign_sha256(store: &Store, identifier: &str, body: &[u8]) -> Result<Answer, Refusal> {
+    let Data { data } = requests::parse(body)?;
+    Ok(signature(eth1::find(store, identifier)?.sign_sha256(&data.0)))
+}
+
+pub(super) fn sign_digest(store: &Store, identifier: &str, body: &[u8]) -> Result<Answer, Refusal> {
+    let digest = requests::parse::<Digest>(body)?.into_bytes()?;
+    Ok(signature(eth1::find(store, identifier)?.sign_digest(&digest)))
+}
+
+fn signature(signature: [u8; 64]) -> Answer {
+    answer::json(&json!({ "signature": requests::hex_text(signature) }))
+}
