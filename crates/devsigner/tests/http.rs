@@ -1,0 +1,265 @@
+//! Statuses, content types and limits.
+
+mod support;
+
+use std::io::{BufReader, Write as _};
+use std::time::{Duration, Instant};
+
+use cryfttee_devsigner::{ServeError, Server, Store};
+use serde_json::json;
+use support::{Reply, Signer, bytes, request, text};
+
+const UNKNOWN_BLS: &str =
+    "0x97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb";
+const UNKNOWN_SECP: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+
+fn started() -> (tempfile::TempDir, Signer) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let signer = Signer::start(&folder.path().join("keys"));
+    (folder, signer)
+}
+
+#[test]
+fn upcheck_is_the_text_ok() {
+    let (_folder, signer) = started();
+    let reply = signer.get("/upcheck");
+    assert_eq!((reply.status, reply.text()), (200, "OK"));
+}
+
+#[test]
+fn healthcheck_is_json_and_up() {
+    let (_folder, signer) = started();
+    let reply = signer.get("/healthcheck");
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.json()["status"], "UP");
+    assert_eq!(reply.json()["outcome"], "UP");
+}
+
+#[test]
+fn public_keys_are_listed_as_web3signer_lists_them() {
+    let (_folder, signer) = started();
+    assert_eq!(signer.get("/api/v1/eth2/publicKeys").json(), json!([]));
+    assert_eq!(signer.get("/api/v1/eth1/publicKeys").json(), json!([]));
+    let bls = signer.generate("bls");
+    let compressed: [u8; 33] = bytes(&signer.generate("secp256k1"));
+    assert_eq!(signer.get("/api/v1/eth2/publicKeys").json(), json!([bls]));
+    let listed = signer.get("/api/v1/eth1/publicKeys").json();
+    let listed: [u8; 64] = bytes(&text(&listed[0]));
+    assert_eq!(listed[..32], compressed[1..]);
+}
+
+#[test]
+fn an_eth2_answer_is_json_only_for_a_client_that_names_it() {
+    let (_folder, signer) = started();
+    let path = format!("/api/v1/eth2/sign/{}", signer.generate("bls"));
+    let body = r#"{"type":"ATTESTATION","data":"0xab"}"#;
+    for (accept, as_json) in [
+        ("application/json", true),
+        ("text/plain;q=0.5, Application/JSON;q=0.9", true),
+        ("*/*", false),
+        ("text/plain", false),
+        ("application/json-seq", false),
+    ] {
+        let reply = signer.send("POST", &path, &[("Content-Type", "application/json"), ("Accept", accept)], body);
+        assert_eq!(reply.status, 200);
+        let signature = if as_json { text(&reply.json()["signature"]) } else { reply.text().to_owned() };
+        let _: [u8; 96] = bytes(&signature);
+    }
+    let _: [u8; 96] = bytes(signer.post(&path, body).text());
+}
+
+#[test]
+fn malformed_requests_are_400() {
+    let (_folder, signer) = started();
+    let bls = format!("/api/v1/eth2/sign/{}", signer.generate("bls"));
+    let public = signer.generate("secp256k1");
+    let secp = format!("/api/v1/eth1/sign/{public}");
+    let digest = format!("/ext/cryft/v1/secp256k1/{public}/sign-digest");
+    let deep = "[".repeat(500_000);
+    for (path, body) in [
+        (bls.as_str(), ""),
+        (&bls, "{"),
+        (&bls, "null"),
+        (&bls, deep.as_str()),
+        (&bls, r#"{"data":"0xab"}"#),
+        (&bls, r#"{"type":"ATTESTATION"}"#),
+        (&bls, r#"{"type":"ATTESTATION","data":"ab"}"#),
+        (&bls, r#"{"type":"ATTESTATION","data":"0xabc"}"#),
+        (&bls, r#"{"type":"ATTESTATION","data":"0xab","data":"0xcd"}"#),
+        (&bls, r#"{"type":"ATTESTATION","fork_info":{},"attestation":{}}"#),
+        (&secp, "{}"),
+        (&secp, r#"{"data":5}"#),
+        (&digest, r#"{"digest":"0xab"}"#),
+        ("/eth/v1/keystores", "{}"),
+        ("/eth/v1/keystores", r#"{"type":"rsa"}"#),
+        ("/eth/v1/keystores", r#"{"keystores":[],"passwords":[]}"#),
+    ] {
+        let reply = signer.post(path, body);
+        assert_eq!(reply.status, 400, "{path} {}", body.get(..40).unwrap_or(body));
+        assert!(!reply.text().is_empty());
+    }
+}
+
+#[test]
+fn typed_requests_are_told_that_they_are_not_served() {
+    let (_folder, signer) = started();
+    let path = format!("/api/v1/eth2/sign/{}", signer.generate("bls"));
+    let reply = signer.post_for_json(&path, r#"{"type":"BLOCK_V2","fork_info":{},"beacon_block":{}}"#);
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("typed requests are not served"));
+}
+
+#[test]
+fn an_unknown_key_is_404_and_so_is_what_is_no_key() {
+    let (_folder, signer) = started();
+    signer.generate("bls");
+    let eth2 = r#"{"type":"BLOCK","data":"0xab"}"#;
+    let data = r#"{"data":"0xab"}"#;
+    for key in [UNKNOWN_BLS, UNKNOWN_SECP, "nonsense", "", "0x"] {
+        assert_eq!(signer.post(&format!("/api/v1/eth2/sign/{key}"), eth2).status, 404, "{key}");
+        assert_eq!(signer.post(&format!("/api/v1/eth1/sign/{key}"), data).status, 404, "{key}");
+        assert_eq!(signer.get(&format!("/ext/cryft/v1/bls/{key}/proof-of-possession")).status, 404, "{key}");
+        assert_eq!(signer.post(&format!("/ext/cryft/v1/secp256k1/{key}/sign-sha256"), data).status, 404, "{key}");
+    }
+}
+
+#[test]
+fn an_unknown_path_is_404() {
+    let (_folder, signer) = started();
+    for path in ["/", "/upcheck/", "/api/v1/eth2", "/api/v2/eth2/publicKeys", "/ext/cryft/v2"] {
+        assert_eq!(signer.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn another_method_is_405_and_the_answer_says_which_there_are() {
+    let (_folder, signer) = started();
+    for (method, path, allowed) in [
+        ("POST", "/upcheck", "GET"),
+        ("DELETE", "/eth/v1/keystores", "GET, POST"),
+        ("PUT", "/reload", "GET, POST"),
+        ("GET", "/api/v1/eth2/sign/0xab", "POST"),
+        ("GET", "/ext/cryft/v1/secp256k1/0xab/sign-digest", "POST"),
+    ] {
+        let reply = signer.send(method, path, &[], "");
+        assert_eq!((reply.status, reply.header("allow")), (405, allowed), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_body_that_does_not_say_it_is_json_is_415() {
+    let (_folder, signer) = started();
+    let path = format!("/api/v1/eth1/sign/{}", signer.generate("secp256k1"));
+    let body = r#"{"data":"0xab"}"#;
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+        assert_eq!(signer.send("POST", &path, &[("Content-Type", kind)], body).status, 415, "{kind}");
+    }
+    assert_eq!(signer.send("POST", &path, &[], body).status, 415);
+    for kind in ["application/json", "Application/JSON; charset=utf-8"] {
+        assert_eq!(signer.send("POST", &path, &[("Content-Type", kind)], body).status, 200, "{kind}");
+    }
+}
+
+#[test]
+fn another_signing_root_is_500_and_the_same_one_is_fine() {
+    let (_folder, signer) = started();
+    let path = format!("/api/v1/eth2/sign/{}", signer.generate("bls"));
+    for (root, status) in [("0xABcd", 200), ("0xabce", 500), ("0xab", 500)] {
+        let body = json!({ "type": "BLOCK", "data": "0xabcd", "signingRoot": root }).to_string();
+        assert_eq!(signer.post_for_json(&path, &body).status, status, "{root}");
+    }
+}
+
+#[test]
+fn a_body_over_1_mib_is_413_whether_it_says_so_or_not() {
+    let (_folder, signer) = started();
+    let path = format!("/api/v1/eth1/sign/{}", signer.generate("secp256k1"));
+    let limit = 1024 * 1024;
+    let padded = |length: usize| {
+        let body = r#"{"data":"0xab"}"#;
+        format!("{body}{}", " ".repeat(length - body.len()))
+    };
+    assert_eq!(signer.post(&path, &padded(limit)).status, 200);
+    // One that only announces it is refused before it is sent.
+    let announced = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        limit + 1
+    );
+    let reply = signer.raw(announced.as_bytes());
+    assert_eq!((reply.status, reply.header("connection")), (413, "close"));
+    // In chunks of unknown number, cut off at the limit.
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let mut stream = signer.connect();
+    stream.write_all(head.as_bytes()).expect("send");
+    let chunk = format!("{:x}\r\n{}\r\n", limit / 2, " ".repeat(limit / 2));
+    for _ in 0..3 {
+        // The signer may already have hung up.
+        let _ = stream.write_all(chunk.as_bytes());
+    }
+    assert_eq!(Reply::read(&mut BufReader::new(stream)).status, 413);
+}
+
+#[test]
+fn a_foreign_host_is_403() {
+    let (_folder, signer) = started();
+    for (host, status) in [("localhost:9000", 200), ("127.0.0.1", 200), ("evil.example", 403)] {
+        let reply = signer.raw(format!("GET /upcheck HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        assert_eq!(reply.status, status, "{host}");
+    }
+    let reply = signer.raw(b"GET /upcheck HTTP/1.1\r\n\r\n");
+    assert_eq!((reply.status, reply.text()), (403, "Host not authorized."));
+}
+
+#[test]
+fn a_connection_serves_many_requests() {
+    let (_folder, signer) = started();
+    let path = format!("/api/v1/eth1/sign/{}", signer.generate("secp256k1"));
+    let stream = signer.connect();
+    let mut writer = stream.try_clone().expect("a second handle");
+    let mut reader = BufReader::new(stream);
+    for number in 0..100 {
+        let body = format!(r#"{{"data":"0x{number:04}"}}"#);
+        let request = request("POST", &path, &[("Content-Type", "application/json")], &body);
+        writer.write_all(request.as_bytes()).expect("send");
+        assert_eq!(Reply::read(&mut reader).status, 200);
+    }
+}
+
+#[test]
+fn hundreds_of_idle_connections_do_not_keep_others_out() {
+    let (_folder, signer) = started();
+    let idle: Vec<_> = (0..400).map(|_| signer.connect()).collect();
+    assert_eq!(signer.get("/upcheck").status, 200);
+    drop(idle);
+}
+
+#[test]
+fn the_extensions_are_listed() {
+    let (_folder, signer) = started();
+    let reply = signer.get("/ext/cryft/v1").json();
+    assert_eq!(reply["name"], "cryfttee-devsigner");
+    assert_eq!(reply["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(reply["functions"], json!(["generate", "raw_bls", "proof_of_possession", "sign_sha256", "sign_digest"]));
+}
+
+#[test]
+fn a_stop_lets_idle_connections_go_at_once() {
+    let (_folder, signer) = started();
+    let _idle = signer.connect();
+    assert_eq!(signer.get("/upcheck").status, 200);
+    let started = Instant::now();
+    drop(signer);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn an_address_that_others_can_reach_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let store = Store::open(folder.path(), None).expect("a folder");
+        let outcome = Server::bind(address.parse().expect("an address"), store).await;
+        assert!(matches!(outcome, Err(ServeError::NotLoopback(_))), "{address}");
+    }
+}
