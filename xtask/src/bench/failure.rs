@@ -1,5 +1,6 @@
 //! Why a figure could not be measured.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::stage::{CallError, DigestError, Interrupted, ProcessError, StageError, UnitError};
@@ -26,10 +27,10 @@ pub(super) enum BenchError {
     CpuTime { pid: u32, source: nix::errno::Errno },
     #[error("the sidecar started by hand gave no answer within {} s; it last wrote: {said}", within.as_secs())]
     NoAnswer { within: std::time::Duration, said: String },
-    #[error("run openssl: {0}")]
-    OpenSsl(#[source] std::io::Error),
-    #[error("openssl did not do its work: {0}")]
-    OpenSslFailed(String),
+    #[error("run {}: {source}", program.display())]
+    Run { program: OsString, source: std::io::Error },
+    #[error("{} ended with {status}: {said}", program.display())]
+    RunFailed { program: OsString, status: std::process::ExitStatus, said: String },
     #[error("the measurement of {0} gave no number")]
     NotANumber(&'static str),
 }
