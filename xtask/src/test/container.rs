@@ -1,0 +1,139 @@
+//! One scenario in one container: booted from a root file system that no scenario can change, by a systemd of its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::package::Package;
+use super::rootfs::{self, Suite};
+use super::scenario::{self, Scenario};
+
+/// From boot to shutdown. A scenario takes seconds; whatever takes longer hangs.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Runs the scenario and then ends the container with its exit code.
+const UNIT: &str = "[Unit]\nDescription=One scenario\n\
+    [Service]\nType=oneshot\nTimeoutStartSec=infinity\nExecStart=/bin/sh /scenarios/support/boot.sh ";
+
+/// Where containers of one suite come from.
+pub(super) struct Container<'a> {
+    pub(super) suite: Suite,
+    pub(super) root: PathBuf,
+    pub(super) package: &'a Package,
+    pub(super) target: &'a Path,
+}
+
+/// How a scenario ended.
+pub(super) enum Verdict {
+    Passed,
+    /// `evidence` is what the scenario printed, then the journal of the units.
+    Failed {
+        reason: String,
+        evidence: String,
+    },
+}
+
+impl Container<'_> {
+    pub(super) fn run(&self, scenario: &Scenario) -> Verdict {
+        match self.boot(scenario) {
+            Ok(verdict) => verdict,
+            Err(reason) => Verdict::Failed { reason, evidence: String::new() },
+        }
+    }
+
+    fn boot(&self, scenario: &Scenario) -> Result<Verdict, String> {
+        // The only folder that the container and the host share. It stays, for whoever wants to look.
+        let share = self.target.join(format!("systemd-tests/{}/{}", self.suite, scenario.name));
+        let describe = |error: std::io::Error| format!("prepare {}: {error}", share.display());
+        match fs::remove_dir_all(&share) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(describe(error)),
+            _ => fs::create_dir_all(&share).map_err(describe)?,
+        }
+        let unit = share.join("scenario.service");
+        fs::write(&unit, format!("{UNIT}{}\n", scenario.name)).map_err(describe)?;
+        let console = File::create(share.join("console")).map_err(describe)?;
+        let errors = console.try_clone().map_err(describe)?;
+
+        let _alone = rootfs::lock(self.target)?;
+        let mut container = self
+            .nspawn(&share, &unit)
+            .stdin(Stdio::null())
+            .stdout(console)
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| format!("start systemd-nspawn: {error}"))?;
+        let ended = wait(&mut container).map_err(|error| format!("wait for systemd-nspawn: {error}"))?;
+        let passed = share.join("passed").exists();
+        Ok(match ended {
+            // The exit code alone would also be 0 for a container that was shut down before the scenario's end.
+            Some(status) if status.success() && passed => Verdict::Passed,
+            Some(status) => Verdict::Failed { reason: reason(&share, status), evidence: evidence(&share) },
+            None => Verdict::Failed {
+                reason: format!("not at an end after {} s; killed", DEADLINE.as_secs()),
+                evidence: evidence(&share),
+            },
+        })
+    }
+
+    fn nspawn(&self, share: &Path, unit: &Path) -> Command {
+        let mut nspawn = Command::new("systemd-nspawn");
+        nspawn.args(["--quiet", "--register=no", "--console=pipe", "--boot"]);
+        // Writes go to memory and are gone with the container.
+        nspawn.arg("--volatile=overlay");
+        // Loopback only: the signer's port is free whatever runs on this host, and no scenario can reach out.
+        nspawn.arg("--private-network");
+        if !Path::new("/run/systemd/system").exists() {
+            // No systemd on this host that could make a control group for the container.
+            nspawn.arg("--keep-unit");
+        }
+        nspawn.arg("-D").arg(&self.root);
+        let bind = |from: &Path, to: &str| format!("{}:{to}", from.display());
+        nspawn.arg("--bind").arg(bind(share, "/share"));
+        nspawn.arg("--bind-ro").arg(bind(&self.package.tree, "/package"));
+        nspawn.arg("--bind-ro").arg(bind(&scenario::folder(), "/scenarios"));
+        nspawn.arg("--bind-ro").arg(bind(unit, "/etc/systemd/system/scenario.service"));
+        nspawn.args(["systemd.unit=multi-user.target", "systemd.wants=scenario.service"]);
+        nspawn
+    }
+}
+
+/// The end of the container, or none if it had to be killed.
+fn wait(container: &mut Child) -> std::io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = container.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > DEADLINE {
+            // The container's init dies with systemd-nspawn, and everything in it with init.
+            container.kill()?;
+            container.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The claim that did not hold, as the scenario said it.
+fn reason(share: &Path, status: ExitStatus) -> String {
+    let output = fs::read(share.join("output")).unwrap_or_default();
+    let output = String::from_utf8_lossy(&output);
+    match output.lines().rfind(|line| line.starts_with("FAILED: ")) {
+        Some(line) => line.to_owned(),
+        None if output.is_empty() => format!("the container ended with {status} before the scenario began"),
+        None => format!("a command of the scenario failed ({status})"),
+    }
+}
+
+fn evidence(share: &Path) -> String {
+    let mut all = String::new();
+    for name in ["output", "journal", "console"] {
+        let text = fs::read(share.join(name)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        if !text.trim().is_empty() {
+            all.push_str(&format!("--- {name}\n{}\n", text.trim_end()));
+        }
+    }
+    all
+}
