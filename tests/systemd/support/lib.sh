@@ -1,0 +1,121 @@
+# Sourced by every scenario: installs the project the way a package does, and gives the words that scenarios are told in.
+# shellcheck shell=sh
+
+# The claim that did not hold; nothing after it is tried.
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+# same WHAT EXPECTED ACTUAL
+same() {
+    [ "$2" = "$3" ] || fail "$1 is '$3', expected '$2'"
+}
+
+now_ms() {
+    date +%s%3N
+}
+
+# within SECONDS COMMAND…: tries until it succeeds, and fails when the time is over.
+within() {
+    until_ms=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@"; do
+        [ "$(now_ms)" -lt "$until_ms" ] || return 1
+        sleep 0.02
+    done
+}
+
+# property NAME [UNIT]
+property() {
+    systemctl show --property "$1" --value "${2:-cryftgo-tee.service}"
+}
+
+is_state() {
+    [ "$(property ActiveState "${2:-cryftgo-tee.service}")" = "$1" ]
+}
+
+# The processes of a user, one pid on each line.
+processes_of() {
+    for folder in /proc/[0-9]*; do
+        # A process may end between the listing and the look.
+        [ "$(stat --format %U "$folder" 2>/dev/null)" = "$1" ] && echo "${folder#/proc/}"
+    done
+    :
+}
+
+# field PID NAME: from /proc/PID/status, without the name.
+field() {
+    sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
+}
+
+verifier_pid() {
+    property MainPID
+}
+
+# The sidecar is what the verifier started as the user cryfttee. Nothing where there is none.
+sidecar_pid() {
+    for pid in $(processes_of cryfttee); do
+        [ "$(field "$pid" PPid 2>/dev/null)" = "$(verifier_pid)" ] && echo "$pid"
+    done
+    :
+}
+
+# A process that has ended and was not reaped is gone too.
+is_gone() {
+    case "$(field "$1" State 2>/dev/null)" in
+    '' | Z*) ;;
+    *) return 1 ;;
+    esac
+}
+
+# api METHOD PATH [BODY]: as root, who may connect to every socket.
+api() {
+    xtask test call "$@"
+}
+
+# as_client GROUPS METHOD PATH: as an ordinary user who is in these groups.
+as_client() {
+    client_groups=$1
+    shift
+    setpriv --reuid=nobody --regid=nogroup --groups="$client_groups" xtask test call "$@"
+}
+
+# dropin UNIT: standard input becomes a drop-in of the unit.
+dropin() {
+    mkdir -p "/run/systemd/system/$1.d"
+    cat >"/run/systemd/system/$1.d/scenario.conf"
+    systemctl daemon-reload
+}
+
+# Standard input becomes a drop-in of the verifier's configuration.
+configure() {
+    cat >/etc/cryftgo-tee/conf.d/scenario.toml
+}
+
+# messages UNIT: what the journal has of it, text only.
+messages() {
+    journalctl --sync
+    journalctl --no-pager --boot --output=cat --unit "$1"
+}
+
+start_signer() {
+    systemctl start cryfttee-devsigner.service
+}
+
+start_all() {
+    start_signer
+    systemctl start cryftgo-tee.service || fail "systemctl start cryftgo-tee.service: $(property Result)"
+    is_state active || fail "the verifier is $(property ActiveState) after a start that succeeded"
+}
+
+# What a package's scripts do.
+install_like_a_package() {
+    cp --recursive --preserve=mode /package/. /
+    systemd-sysusers
+    systemd-tmpfiles --create cryftgo-tee.conf
+    systemctl daemon-reload
+    systemctl preset --quiet cryfttee.socket cryftgo-tee.service
+}
+
+install_like_a_package
