@@ -35,13 +35,14 @@ struct Cli {
 const EXAMPLES: &str = "\
 Start one, make a key, list the keys, sign:
   cryfttee-devsigner --keys ./devkeys &
-  curl -H 'Content-Type: application/json' -d '{\"type\":\"bls\"}' http://localhost:9000/eth/v1/keystores
-  curl http://localhost:9000/api/v1/eth2/publicKeys
-  curl -H 'Content-Type: application/json' -H 'Accept: application/json' \\
-       -d '{\"type\":\"ATTESTATION\",\"data\":\"0x68656c6c6f\"}' http://localhost:9000/api/v1/eth2/sign/0x<pubkey>
+  url=http://localhost:9000 json='Content-Type: application/json'
+  curl -H \"$json\" -d '{\"type\":\"bls\"}' $url/eth/v1/keystores
+  curl $url/api/v1/eth2/publicKeys
+  curl -H \"$json\" -d '{\"type\":\"BLOCK\",\"data\":\"0x68656c6c6f\"}' \\
+    $url/api/v1/eth2/sign/0x<pubkey>
 
-Keys put into the folder by hand are loaded by:  curl -X POST http://localhost:9000/reload
-What it does beyond Web3Signer is listed by:     curl http://localhost:9000/ext/cryft/v1
+Load keys that were put into the folder:  curl -X POST $url/reload
+List what it does beyond Web3Signer:      curl $url/ext/cryft/v1
 
 SIGTERM and SIGINT end it once the requests under way are answered.";
 

@@ -73,7 +73,7 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` is ready, then lets requests under way finish, within [`DRAIN`].
+    /// Serves until `stop` is ready, then lets requests under way finish, within five seconds.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
