@@ -7,10 +7,12 @@ pub mod attestation;
 pub mod error;
 pub mod path;
 pub mod register;
+pub mod sign;
 pub mod status;
 pub mod v04;
 
 pub use attestation::Attestation;
 pub use error::ApiError;
 pub use register::{RegisterRequest, Registered};
+pub use sign::{SignRequest, Signed};
 pub use status::StakingStatus;

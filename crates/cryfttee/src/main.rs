@@ -1,1 +1,113 @@
-fn main() {}
+//! The program: settings, sockets, runtime, and one exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use contract::wire::attestation::HashSource;
+use contract::{env, exit};
+use cryfttee::cli::Cli;
+use cryfttee::config::{ConfigError, Settings};
+use cryfttee::listen::{ListenError, Listeners};
+use cryfttee::{Evidence, HashSelf, ServeError, Sidecar, log, serve};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Enough to keep both cores of a small machine busy; more only adds stacks and arenas, since a request here waits
+/// for the signer and hardly computes.
+const MOST_WORKERS: usize = 2;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, and a closed stdout is nobody's.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if asked { exit::OK } else { exit::USAGE });
+        }
+    };
+    match run(&cli) {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            eprintln!("cryfttee: {}", chain(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let settings = Settings::read(cli, std::env::var(env::VERIFIED_BINARY_HASH).ok().as_deref())?;
+    // Before anything opens a file: inherited descriptors are taken by number.
+    let listeners = Listeners::open(&settings.transport)?;
+    log::start(settings.log_level);
+    let evidence = Evidence::gather(settings.verified_hash)?;
+    if evidence.source() == HashSource::SelfReported {
+        tracing::warn!(
+            "{} is not set: the attestation says \"self-reported\", which proves nothing",
+            env::VERIFIED_BINARY_HASH
+        );
+    }
+    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_WORKERS));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        // Only the resolver blocks.
+        .max_blocking_threads(4)
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) =
+            (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        Ok(serve(listeners, Sidecar::new(&settings, evidence), stop).await?)
+    })
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(Failure::Signal)
+}
+
+/// Why the sidecar ends other than asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("read the configuration")]
+    Config(#[from] ConfigError),
+    #[error("open the listeners")]
+    Listen(#[from] ListenError),
+    #[error("gather the evidence")]
+    Evidence(#[from] HashSelf),
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("listen for signals")]
+    Signal(#[source] std::io::Error),
+    #[error("serve")]
+    Serve(#[from] ServeError),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => exit::CONFIG,
+            Self::Evidence(_) => exit::IO,
+            Self::Listen(_) | Self::Runtime(_) | Self::Signal(_) | Self::Serve(_) => exit::OS,
+        }
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

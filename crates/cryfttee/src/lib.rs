@@ -1,0 +1,108 @@
+//! `cryfttee`, the signing sidecar.
+//!
+//! It holds no keys. It listens on sockets that its verifier hands over (or on one of its own), says what it is,
+//! and passes key management and signing on to Web3Signer.
+//!
+//! # Errors of the API
+//! Every error is `{error, code, details}`. `code` is one of these words, for good; `error` and `details` are for
+//! people and may change.
+//!
+//! | status | code | meaning |
+//! | --- | --- | --- |
+//! | 400 | `malformed` | the request cannot be understood |
+//! | 400 | `signer_refused` | the signer refused what was passed on: a stock Web3Signer signs typed data, no raw bytes |
+//! | 404 | `not_found` | no such path (`admit` on `api` included) |
+//! | 404 | `key_not_found` | the signer has no such key |
+//! | 405 | `method_not_allowed` | `Allow` names the method that the path has |
+//! | 409 | `key_exists` | the signer has this key already |
+//! | 412 | `slashing_protection` | the signer's slashing protection refused; passed through |
+//! | 413 | `too_large` | the body is over 1 MiB |
+//! | 415 | `unsupported_media_type` | the body is declared as something other than JSON |
+//! | 502 | `signer_nonsense` | the signer's answer is not what its API says |
+//! | 502 | `signer_error` | the signer answered that it failed |
+//! | 502 | `signer_broke_off` | the signer closed the connection; what was asked may have been done |
+//! | 502 | `not_supported_by_signer` | needs an extension that this signer lacks |
+//! | 503 | `signer_unavailable` | the signer cannot be reached; nothing was sent |
+//! | 503 | `not_admitted` | the verifier has not admitted clients yet |
+//! | 504 | `timeout` | the request did not arrive in time |
+//! | 504 | `signer_timeout` | the signer did not answer in time; what was asked may have been done |
+//!
+//! # Both dialects
+//! Every answer carries the names of the contract and those of cryfttee 0.4 side by side. Requests are understood
+//! in either. `{keyHandle, message}`, the 0.4 form of a BLS request, has no type and is signed as type `RAW`;
+//! `{keyHandle, digest}`, its TLS form, is signed as it is (64 bytes r‖s), which needs the signer's extension.
+#![deny(unsafe_code)]
+
+use std::sync::Arc;
+
+mod body;
+mod certificate;
+pub mod cli;
+pub mod config;
+mod evidence;
+mod gate;
+pub mod listen;
+pub mod log;
+mod problem;
+mod routes;
+mod server;
+mod signer;
+mod sys;
+
+pub use evidence::{Evidence, HashSelf, VERSION};
+pub use gate::Gate;
+pub use problem::{Code, Problem};
+pub use server::{ServeError, serve};
+pub use signer::{BadUrl, Signer, SignerError, SignerUrl};
+
+use config::{ExpectedKeys, Limits, Settings};
+use routes::Missing;
+
+/// Everything that requests share.
+pub struct Sidecar {
+    evidence: Evidence,
+    signer: Signer,
+    gate: Gate,
+    expected: ExpectedKeys,
+    missing: Missing,
+    limits: Limits,
+}
+
+impl Sidecar {
+    /// A sidecar that has contacted nobody yet.
+    pub fn new(settings: &Settings, evidence: Evidence) -> Arc<Self> {
+        Arc::new(Self {
+            evidence,
+            signer: Signer::new(settings.signer.clone(), &settings.limits),
+            gate: Gate::default(),
+            expected: settings.expected,
+            missing: Missing::default(),
+            limits: settings.limits,
+        })
+    }
+
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// The gate between `control` and `api`.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) fn expected(&self) -> &ExpectedKeys {
+        &self.expected
+    }
+
+    pub(crate) fn missing(&self) -> &Missing {
+        &self.missing
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

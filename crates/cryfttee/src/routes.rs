@@ -1,0 +1,176 @@
+//! The API: which request goes where, and how an answer looks.
+
+use contract::wire::path;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+mod admit;
+mod attestation;
+mod register;
+mod sign;
+mod status;
+
+pub(crate) use status::Missing;
+
+use crate::Sidecar;
+use crate::body::Whole;
+use crate::listen::Role;
+use crate::problem::{Code, Problem};
+
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// How much of a body that is too large is read and thrown away, so that a client that sends before it reads gets
+/// to see the 413. A client with more than that to say sees its connection close.
+const DISCARDED: usize = 8 * contract::defaults::MAX_BODY;
+
+/// Answers one request. Every outcome is an answer; errors are `{error, code, details}`.
+pub(crate) async fn answer(sidecar: &Sidecar, role: Role, request: Request<Incoming>) -> Answer {
+    let started = Instant::now();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let answer = dispatch(sidecar, role, request, started).await.unwrap_or_else(|problem| refuse(&problem));
+    tracing::debug!(
+        %method,
+        path = %crate::log::Foreign(uri.path()),
+        status = answer.status().as_u16(),
+        took = ?started.elapsed(),
+        "{role}"
+    );
+    answer
+}
+
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Status,
+    Attestation,
+    Admit,
+    BlsRegister,
+    TlsRegister,
+    BlsSign,
+    TlsSign,
+}
+
+impl Endpoint {
+    fn of(path: &str, role: Role) -> Option<Self> {
+        match path {
+            path::BLS_SIGN => Some(Self::BlsSign),
+            path::TLS_SIGN => Some(Self::TlsSign),
+            path::STATUS => Some(Self::Status),
+            path::ATTESTATION => Some(Self::Attestation),
+            path::BLS_REGISTER => Some(Self::BlsRegister),
+            path::TLS_REGISTER => Some(Self::TlsRegister),
+            path::ADMIT if role == Role::Control => Some(Self::Admit),
+            _ => None,
+        }
+    }
+
+    const fn method(self) -> (Method, &'static str) {
+        match self {
+            Self::Status | Self::Attestation => (Method::GET, "GET"),
+            Self::Admit | Self::BlsRegister | Self::TlsRegister | Self::BlsSign | Self::TlsSign => {
+                (Method::POST, "POST")
+            }
+        }
+    }
+}
+
+async fn dispatch(
+    sidecar: &Sidecar,
+    role: Role,
+    request: Request<Incoming>,
+    started: Instant,
+) -> Result<Answer, Problem> {
+    // Nothing is accepted on `api` before admission; should that ever change, nothing is answered either.
+    if role == Role::Api && !sidecar.gate().is_open() {
+        return Err(Problem::new(Code::NotAdmitted, "the verifier has not admitted clients yet"));
+    }
+    let endpoint = Endpoint::of(request.uri().path(), role)
+        .ok_or_else(|| Problem::new(Code::NotFound, "no such path").details(request.uri().path()))?;
+    let (method, name) = endpoint.method();
+    if *request.method() != method {
+        let problem = Problem::new(Code::MethodNotAllowed, "this path does not have that method");
+        return Err(Problem { allow: Some(name), ..problem });
+    }
+    let deadline = started + sidecar.limits().request;
+    let (head, body) = request.into_parts();
+    let body = read_body(&head.headers, body, deadline).await?;
+    match endpoint {
+        Endpoint::Status => status::answer(sidecar).await,
+        Endpoint::Attestation => attestation::answer(sidecar, head.uri.query()),
+        Endpoint::Admit => Ok(admit::answer(sidecar)),
+        Endpoint::BlsRegister => register::bls(sidecar, &body, deadline).await,
+        Endpoint::TlsRegister => register::tls(sidecar, &body, deadline).await,
+        Endpoint::BlsSign => sign::bls(sidecar, &body, deadline).await,
+        Endpoint::TlsSign => sign::tls(sidecar, &body, deadline).await,
+    }
+}
+
+async fn read_body(headers: &HeaderMap, mut body: Incoming, deadline: Instant) -> Result<Bytes, Problem> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if let Some(declared) = headers.get(CONTENT_TYPE)
+        && !is_json(declared)
+    {
+        return Err(Problem::new(Code::UnsupportedMediaType, "a body has to be application/json"));
+    }
+    let too_large = || Problem::new(Code::TooLarge, "the body is over 1 MiB");
+    // A client that waits for "100 Continue" has not sent its body, and need not.
+    if body.size_hint().lower() > contract::defaults::MAX_BODY as u64 && headers.contains_key(EXPECT) {
+        return Err(too_large());
+    }
+    let read = async {
+        let (mut whole, mut seen) = (Whole::default(), 0);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| Problem::malformed("the body ended early").details(&e.to_string()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            seen += data.len();
+            if seen > DISCARDED {
+                break;
+            }
+            if seen <= contract::defaults::MAX_BODY {
+                whole.push(data);
+            }
+        }
+        if seen > contract::defaults::MAX_BODY { Err(too_large()) } else { Ok(whole.into_bytes()) }
+    };
+    timeout_at(deadline, read)
+        .await
+        .unwrap_or_else(|_| Err(Problem::new(Code::Timeout, "the body did not arrive in time")))
+}
+
+fn is_json(declared: &HeaderValue) -> bool {
+    declared.to_str().is_ok_and(|text| {
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json")
+            || essence.len() > 5 && essence.to_ascii_lowercase().ends_with("+json")
+    })
+}
+
+/// Reads a request, which has to be a JSON object.
+fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|e| Problem::malformed("the request cannot be read").details(&e.to_string()))
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    // Every answer is a struct of texts, numbers and lists: writing it cannot fail.
+    respond(status, serde_json::to_vec(body).unwrap_or_default())
+}
+
+fn respond(status: StatusCode, body: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn refuse(problem: &Problem) -> Answer {
+    let mut answer = json(problem.code.status(), &problem.body());
+    if let Some(method) = problem.allow {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(method));
+    }
+    answer
+}

@@ -1,0 +1,152 @@
+//! `POST /v1/staking/{bls,tls}/sign`.
+
+use std::borrow::Cow;
+
+use contract::wire::{SignRequest, Signed, v04};
+use contract::{BlsPublicKey, TlsPublicKey};
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::{Answer, json, read};
+use crate::Sidecar;
+use crate::evidence::{MODULE, VERSION};
+use crate::problem::Problem;
+use crate::signer::push_hex;
+
+type Payload<'a> = &'a RawValue;
+type Asked<'a> = SignRequest<'a, Payload<'a>>;
+
+/// The type of a 0.4 request, which has none. It names no consensus duty, so that no signer takes it for one that
+/// slashing protection would have to judge.
+const UNTYPED: &str = "RAW";
+
+/// 200 with 96 bytes. `data` that is an object goes to the signer as it is; bytes go as `{type, data}`.
+pub(super) async fn bls(sidecar: &Sidecar, body: &Bytes, deadline: Instant) -> Result<Answer, Problem> {
+    let asked: Asked<'_> = read(body)?;
+    let key = BlsPublicKey::normalise(named(&asked)?).map_err(not_a_key)?;
+    if asked.digest.is_some() {
+        return Err(Problem::malformed("a BLS key signs data, not a digest"));
+    }
+    let payload = payload(&asked)?;
+    let request = if payload.get().starts_with('{') { typed(body, &asked, payload)? } else { raw(&asked, payload)? };
+    let signature = sidecar.signer().sign_bls(&key, request, deadline).await?;
+    Ok(signed(&signature))
+}
+
+/// 200 with 65 bytes r‖s‖v over Keccak-256 of `data`; with 64 bytes r‖s over `digest`, the form of 0.4. (0.4's
+/// `algorithm` says P-256, whatever the key; it is ignored, as every other unknown field.)
+pub(super) async fn tls(sidecar: &Sidecar, body: &Bytes, deadline: Instant) -> Result<Answer, Problem> {
+    let asked: Asked<'_> = read(body)?;
+    let key = TlsPublicKey::normalise(named(&asked)?).map_err(not_a_key)?;
+    let Some(digest) = asked.digest else {
+        let data = bytes(payload(&asked)?)?;
+        return Ok(signed(&sidecar.signer().sign_tls(&key, &data, deadline).await?));
+    };
+    if asked.data.is_some() || asked.message.is_some() {
+        return Err(Problem::malformed("both data and digest: one of them"));
+    }
+    let digest = bytes(digest)?.try_into().map_err(|_| Problem::malformed("a digest is 32 bytes"))?;
+    Ok(signed(&sidecar.signer().sign_digest(&key, &digest, deadline).await?))
+}
+
+/// The key, by either name. Two names for two keys are no request that could be served.
+fn named<'a>(asked: &'a Asked<'_>) -> Result<&'a str, Problem> {
+    match (&*asked.pubkey, &*asked.key_handle) {
+        ("", "") => Err(Problem::malformed("no key: \"pubkey\" is missing")),
+        (key, "") | ("", key) => Ok(key),
+        (key, same) if key == same => Ok(key),
+        _ => Err(Problem::malformed("\"pubkey\" and \"keyHandle\" name different keys")),
+    }
+}
+
+fn payload<'a>(asked: &Asked<'a>) -> Result<Payload<'a>, Problem> {
+    match (asked.data, asked.message) {
+        (None, None) => Err(Problem::malformed("nothing to sign: \"data\" is missing")),
+        (Some(data), None) | (None, Some(data)) => Ok(data),
+        (Some(_), Some(_)) => Err(Problem::malformed("both data and message: one of them")),
+    }
+}
+
+fn not_a_key(error: contract::keys::NotAKey) -> Problem {
+    Problem::malformed("the key cannot be read").details(&error.to_string())
+}
+
+fn bytes(payload: Payload<'_>) -> Result<Vec<u8>, Problem> {
+    let refused = || Problem::malformed("bytes are a string of base64 or of 0x and hex digits");
+    let text: Text<'_> = serde_json::from_str(payload.get()).map_err(|_| refused())?;
+    text.0.parse::<contract::Bytes>().map(|bytes| bytes.0).map_err(|_| refused())
+}
+
+/// A string, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The typed eth2 body: the object as the client wrote it, so that the signer judges what the client meant. Where
+/// the type stands only beside it, it is put in.
+fn typed(body: &Bytes, asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes, Problem> {
+    #[derive(Deserialize)]
+    struct Inside<'a> {
+        #[serde(default, borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+
+    let inside: Inside<'_> = read(payload.get().as_bytes())?;
+    match (&*asked.kind, &*inside.kind) {
+        ("", "") => Err(no_type()),
+        // A slice of what was received: nothing is copied.
+        ("", _) => Ok(body.slice_ref(payload.get().as_bytes())),
+        (beside, inside) if beside == inside => Ok(body.slice_ref(payload.get().as_bytes())),
+        (beside, "") => {
+            let fields = payload.get()[1..].trim_start();
+            let comma = if fields.starts_with('}') { "" } else { "," };
+            Ok(format!("{{\"type\":\"{}\"{comma}{fields}", word(beside)?).into())
+        }
+        _ => Err(Problem::malformed("the type beside data is not the type inside it")),
+    }
+}
+
+/// Bytes, for a signer that signs them: `{type, data, signingRoot?}`.
+fn raw(asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes, Problem> {
+    let kind = match (&*asked.kind, asked.message) {
+        ("", None) => return Err(no_type()),
+        ("", Some(_)) => UNTYPED,
+        (kind, _) => word(kind)?,
+    };
+    let data = bytes(payload)?;
+    let mut body = Vec::with_capacity(kind.len() + 2 * data.len() + asked.signing_root.len() + 48);
+    body.extend_from_slice(b"{\"type\":\"");
+    body.extend_from_slice(kind.as_bytes());
+    body.extend_from_slice(b"\",\"data\":\"");
+    push_hex(&mut body, &data);
+    if !asked.signing_root.is_empty() {
+        let root: contract::Bytes =
+            asked.signing_root.parse().map_err(|_| Problem::malformed("the signing root is no bytes"))?;
+        body.extend_from_slice(b"\",\"signingRoot\":\"");
+        push_hex(&mut body, &root.0);
+    }
+    body.extend_from_slice(b"\"}");
+    Ok(body.into())
+}
+
+fn no_type() -> Problem {
+    Problem::malformed("\"type\" is missing: ATTESTATION, BLOCK, SYNC_COMMITTEE, …")
+}
+
+/// A type is a word in capitals. It is written into the request to the signer, where it must not be able to end
+/// its own string.
+fn word(kind: &str) -> Result<&str, Problem> {
+    let fine = kind.len() <= 64 && kind.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if fine { Ok(kind) } else { Err(Problem::malformed("a type is a word in capitals").details(kind)) }
+}
+
+fn signed(signature: &[u8]) -> Answer {
+    let signature = contract::Bytes(signature.to_vec());
+    let v04 = v04::Signed {
+        signature_b64: signature.to_base64(),
+        by: v04::AnsweredBy { module_id: MODULE.to_owned(), module_version: VERSION.to_owned() },
+    };
+    json(StatusCode::OK, &v04::Both { contract: Signed { signature }, v04 })
+}

@@ -1,0 +1,73 @@
+//! How a call to the signer fails, and what the API makes of it.
+
+use std::io;
+
+use hyper::StatusCode;
+
+use crate::problem::{Code, Problem};
+
+/// Why the signer did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SignerError {
+    /// No connection: nothing was sent.
+    #[error("connect to Web3Signer")]
+    Unavailable(#[source] io::Error),
+    /// No answer in time. What was asked may have been done.
+    #[error("wait for Web3Signer's answer: no answer in time")]
+    TimedOut,
+    /// The connection ended before the answer did. What was asked may have been done.
+    #[error("read Web3Signer's answer: the connection ended first")]
+    BrokeOff(#[source] hyper::Error),
+    /// The answer is over the limit for its kind.
+    #[error("read Web3Signer's answer: it is over {0} bytes")]
+    TooLong(usize),
+    /// The answer is not what the signer's API says; the text says what was expected.
+    #[error("understand Web3Signer's answer: expected {0}")]
+    Nonsense(&'static str),
+    /// The signer said no; the text is the start of what it said, as it said it.
+    #[error("Web3Signer answered {0}")]
+    Status(StatusCode, String),
+    /// This needs an extension that the signer does not have.
+    #[error("Web3Signer has no extension {0}")]
+    NoExtension(&'static str),
+}
+
+impl From<SignerError> for Problem {
+    fn from(error: SignerError) -> Self {
+        match error {
+            SignerError::Unavailable(cause) => {
+                Self::new(Code::SignerUnavailable, "Web3Signer cannot be reached").details(&cause.to_string())
+            }
+            SignerError::TimedOut => Self::new(Code::SignerTimeout, "Web3Signer did not answer in time")
+                .details("the request was not sent a second time; it may have been carried out"),
+            SignerError::BrokeOff(cause) => {
+                Self::new(Code::SignerBrokeOff, "Web3Signer ended the connection before it had answered")
+                    .details(&format!("{cause}; the request was not sent a second time; it may have been carried out"))
+            }
+            SignerError::TooLong(limit) => Self::new(Code::SignerNonsense, "Web3Signer's answer is too long")
+                .details(&format!("over {limit} bytes")),
+            SignerError::Nonsense(expected) => {
+                Self::new(Code::SignerNonsense, "Web3Signer's answer was not understood")
+                    .details(&format!("expected {expected}"))
+            }
+            SignerError::Status(status, text) => status_problem(status, &text),
+            SignerError::NoExtension(name) => {
+                Self::new(Code::NotSupportedBySigner, "this Web3Signer cannot do that").details(name)
+            }
+        }
+    }
+}
+
+fn status_problem(status: StatusCode, text: &str) -> Problem {
+    let (code, error) = match status {
+        StatusCode::BAD_REQUEST => (Code::SignerRefused, "Web3Signer refused the request as malformed"),
+        StatusCode::NOT_FOUND => (Code::KeyNotFound, "Web3Signer has no such key"),
+        StatusCode::CONFLICT => (Code::KeyExists, "Web3Signer has this key already"),
+        StatusCode::PRECONDITION_FAILED => {
+            (Code::SlashingProtection, "refused by the slashing protection of Web3Signer")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => (Code::SignerUnavailable, "Web3Signer says that it is not available"),
+        _ => (Code::SignerError, "Web3Signer failed"),
+    };
+    Problem::new(code, error).details(&format!("{}: {}", status.as_u16(), text.trim()))
+}
