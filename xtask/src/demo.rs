@@ -130,7 +130,7 @@ fn show(args: &DemoArgs, say: &Say) -> Result<(), DemoError> {
 
     say.heading("Stop");
     let stopped = stop(unit, attestation.pid)?;
-    say.good("stopped", &format!("{} ms after SIGTERM, exit code 0, sidecar gone", stopped.as_millis()));
+    say.good("stopped", &format!("{:.1} ms after SIGTERM, exit code 0, sidecar gone", millis(stopped)));
     if !args.stay {
         say.table(&report.rows());
         if args.json {
@@ -162,19 +162,19 @@ fn sign(unit: &Unit, core_binary_hash: Digest, ready: Duration, say: &Say) -> Re
 
     let asked = Instant::now();
     let signature = signatures::sign_bls(&unit.socket, &bls_pubkey, MESSAGE)?;
-    say.good("bls/sign", &format!("ATTESTATION signed in {} ms", asked.elapsed().as_millis()));
+    say.good("bls/sign", &format!("ATTESTATION signed in {:.1} ms", millis(asked.elapsed())));
     signatures::check_bls(&bls_pubkey, MESSAGE, &signature)?;
     say.good("", "verified with bls12_381_plus (signed with blst); another message is refused");
     let bls = SignedMessage { message: Bytes(MESSAGE.to_vec()), signature };
 
     let asked = Instant::now();
     let signature = signatures::sign_tls(&unit.socket, &tls_pubkey, DATA)?;
-    say.good("tls/sign", &format!("payload signed in {} ms", asked.elapsed().as_millis()));
+    say.good("tls/sign", &format!("payload signed in {:.1} ms", millis(asked.elapsed())));
     signatures::check_tls(&tls_pubkey, DATA, &signature)?;
     say.good("", "verified with libsecp256k1 (signed with k256); the key is recovered from it; other data is refused");
     let tls = SignedData { data: Bytes(DATA.to_vec()), signature };
 
-    let ready_ms = ready.as_secs_f64() * 1000.0;
+    let ready_ms = millis(ready);
     Ok(Report {
         node_id,
         bls_pubkey,
@@ -186,6 +186,10 @@ fn sign(unit: &Unit, core_binary_hash: Digest, ready: Duration, say: &Say) -> Re
         tamper: report::Refusal::default(),
         socket: None,
     })
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
 
 /// Serves until the user has had enough. An end of the verifier is an error.

@@ -70,7 +70,7 @@ impl Say {
         let socket = socket.display();
         self.heading("Serving until Ctrl-C. Try, in another terminal:");
         self.line(&format!("  S={socket}"));
-        self.line("  curl --unix-socket $S http://localhost/v1/runtime/attestation?nonce=00ff");
+        self.line("  curl --unix-socket $S 'http://localhost/v1/runtime/attestation?nonce=00ff'");
         self.line("  curl --unix-socket $S http://localhost/v1/staking/status");
         self.line(&format!(
             "  curl --unix-socket $S http://localhost/v1/staking/bls/sign --json \
