@@ -12,7 +12,7 @@ case "$said" in
 *) fail "a stranger is kept out by something else than the socket's mode: $said" ;;
 esac
 for user in cryfttee cryftgo-tee; do
-    if id -nG "$user" | grep -qw cryftgo; then
+    if id -nG "$user" | tr ' ' '\n' | grep -qx cryftgo; then
         fail "$user can ask for signatures"
     fi
 done

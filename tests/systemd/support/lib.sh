@@ -109,6 +109,12 @@ start_all() {
     is_state active || fail "the verifier is $(property ActiveState) after a start that succeeded"
 }
 
+# What Debian's installer writes and debootstrap does not. Both families, because then `localhost` is also a name with an
+# address that nobody listens on.
+name_this_host() {
+    printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n' >/etc/hosts
+}
+
 # What a package's scripts do.
 install_like_a_package() {
     cp --recursive --preserve=mode /package/. /
@@ -118,4 +124,5 @@ install_like_a_package() {
     systemctl preset --quiet cryfttee.socket cryftgo-tee.service
 }
 
+name_this_host
 install_like_a_package

@@ -128,7 +128,11 @@ fn reason(share: &Path, status: ExitStatus) -> String {
 
 fn evidence(share: &Path) -> String {
     let mut all = String::new();
+    // What the console has is of use only where the scenario did not begin.
     for name in ["output", "journal", "console"] {
+        if name == "console" && !all.is_empty() {
+            break;
+        }
         let text = fs::read(share.join(name)).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         if !text.trim().is_empty() {

@@ -68,7 +68,10 @@ fn bootstrap(suite: Suite, into: &Path, log: &Path) -> Result<(), String> {
     let output = File::create(log).map_err(describe)?;
     let errors = output.try_clone().map_err(describe)?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let status = Command::new("debootstrap")
+    // In a mount namespace of its own: the /proc that debootstrap mounts in the tree goes with it, even when it is
+    // interrupted, and removing a partial tree never reaches into the host's.
+    let status = Command::new("unshare")
+        .args(["--mount", "debootstrap"])
         // Root's PATH lacks the sbin folders after a plain `su`.
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
         .args(["--variant=minbase", "--include", PACKAGES])
@@ -78,7 +81,7 @@ fn bootstrap(suite: Suite, into: &Path, log: &Path) -> Result<(), String> {
         .stdout(output)
         .stderr(errors)
         .status()
-        .map_err(|error| format!("start debootstrap: {error}"))?;
+        .map_err(|error| format!("start unshare and debootstrap: {error}"))?;
     if status.success() {
         return Ok(());
     }
