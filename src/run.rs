@@ -101,14 +101,20 @@ impl Verifier<'_> {
                     Err(error) => return Err(error),
                 },
                 // The sidecar of a start that is given up dies with it.
-                () = stop.asked() => return Ok(self.stopped("a start that was given up")),
+                () = stop.asked() => {
+                    self.stopped("a start that was given up");
+                    return Ok(());
+                }
             };
             let restart = crashes.crashed(Instant::now(), &crash)?;
             self.audit.record(&Event::Restarting { attempt: restart.attempt, after: restart.after });
             Notify.status(&format!("Starting the sidecar again, attempt {}: {crash}", restart.attempt));
             tokio::select! {
                 () = tokio::time::sleep(restart.after) => {}
-                () = stop.asked() => return Ok(self.stopped("no sidecar running")),
+                () = stop.asked() => {
+                    self.stopped("no sidecar running");
+                    return Ok(());
+                }
             }
         }
     }

@@ -218,6 +218,3 @@ fn refusal_detail(answer: &[u8]) -> String {
         Err(_) => String::new(),
     }
 }
-
-#[cfg(test)]
-mod tests;

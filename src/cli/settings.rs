@@ -35,9 +35,10 @@ impl Args for SettingArgs {
                 .help_heading("Settings");
             match key.kind {
                 // `--cryfttee-signer` alone means true, as a user of the document would write it.
-                Kind::Switch => flag.num_args(0..=1).default_missing_value("true"),
+                Kind::Switch => flag.num_args(0..=1).default_missing_value("true").overrides_with(key.path),
                 Kind::List => flag.action(clap::ArgAction::Append),
-                Kind::Text | Kind::Number | Kind::Time => flag,
+                // The last one counts, so that a drop-in or a wrapper can append to a command line.
+                Kind::Text | Kind::Number | Kind::Time => flag.overrides_with(key.path),
             }
         });
         command.arg(config).args(flags)

@@ -5,8 +5,9 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use tokio::io::unix::AsyncFd;
 
 use super::LaunchError;
@@ -47,7 +48,7 @@ impl Child {
             Ok(pidfd) => Ok(Self { pid, pidfd, reaped: false }),
             Err((pidfd, cause)) => {
                 let _ = pidfd.signal(Signal::SIGKILL);
-                let _ = reap(&pidfd);
+                let _ = reap(&pidfd, pid);
                 Err(LaunchError::Wait(cause))
             }
         }
@@ -65,7 +66,7 @@ impl Child {
     pub async fn ended(&mut self) -> Result<Stopped, LaunchError> {
         loop {
             let mut ready = self.pidfd.readable().await.map_err(LaunchError::Wait)?;
-            if let Some(stopped) = reap(ready.get_inner()).map_err(LaunchError::Wait)? {
+            if let Some(stopped) = reap(ready.get_inner(), self.pid).map_err(LaunchError::Wait)? {
                 self.reaped = true;
                 return Ok(stopped);
             }
@@ -110,15 +111,31 @@ impl Drop for Child {
             let pidfd = self.pidfd.get_ref();
             let _ = pidfd.signal(Signal::SIGKILL);
             // Blocks for as long as the kernel takes to end a killed process.
-            let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED);
+            let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+            let _ = reap(pidfd, self.pid);
         }
     }
 }
 
 /// Reaps if it has ended. None: it has not.
-fn reap(pidfd: &PidFd) -> io::Result<Option<Stopped>> {
+///
+/// Workers that it forked die with it. Its process group is killed while it is not yet reaped: until then
+/// nothing else can have the number. (A worker that left the group is for systemd, which ends the control
+/// group with the service.)
+fn reap(pidfd: &PidFd, pid: u32) -> io::Result<Option<Stopped>> {
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+    if wait(pidfd, ended | WaitPidFlag::WNOWAIT)?.is_none() {
+        return Ok(None);
+    }
+    if let Ok(group) = i32::try_from(pid) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+    wait(pidfd, ended)
+}
+
+fn wait(pidfd: &PidFd, flags: WaitPidFlag) -> io::Result<Option<Stopped>> {
     loop {
-        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
+        match waitid(Id::PIDFd(pidfd.as_fd()), flags) {
             Ok(WaitStatus::Exited(_, code)) => return Ok(Some(Stopped::Exited(code))),
             Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Some(Stopped::Killed(signal))),
             Ok(_) => return Ok(None),

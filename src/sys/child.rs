@@ -27,6 +27,9 @@ const DIGITS_AT: usize = "LISTEN_PID=".len();
 const CAP_HEADER: [u32; 2] = [0x2008_0522, 0];
 static NO_CAPABILITIES: [u32; 6] = [0; 6];
 
+/// The kernel's `struct sigaction` with the default action, no flags and an empty mask.
+static DEFAULT_ACTION: [u64; 4] = [0; 4];
+
 /// Uid 0 gets no capabilities from exec, ambient ones cannot be raised, and neither can be undone.
 const SECUREBITS: libc::c_long = 0b1100_0011;
 
@@ -45,7 +48,7 @@ macro_rules! must {
 /// One system call whose failure is found out later, by the look at `/proc/<pid>/status`.
 macro_rules! may {
     ($($argument:expr),+) => {{
-        // SAFETY: only integers are passed.
+        // SAFETY: integers, and pointers to statics.
         unsafe { libc::syscall($($argument),+) }
     }};
 }
@@ -76,14 +79,14 @@ impl Plan<'_> {
 
     /// Exec keeps ignored signals ignored, and Rust ignores SIGPIPE.
     fn reset_signals(&self) {
-        for signal in 1..=64 {
-            // SAFETY: the default action is no function of ours. Fails for KILL, STOP and the two that
-            // the C library keeps to itself: nothing to reset there.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-        }
         let none = 0_u64;
         let no_old = std::ptr::null_mut::<u64>();
         let size = size_of::<u64>();
+        for signal in 1..=64 {
+            // Not through the C library, which refuses for two signals that it keeps to itself, and which
+            // an ancestor may have left ignored. Fails for KILL and STOP, which have no disposition.
+            may!(libc::SYS_rt_sigaction, signal, &raw const DEFAULT_ACTION, no_old, size);
+        }
         must!(self, Step::ResetSignals, libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, no_old, size);
     }
 
@@ -133,14 +136,16 @@ impl Plan<'_> {
         for (place, digit) in digits[..count].iter().rev().enumerate() {
             // SAFETY: the buffer has twelve bytes after the equals sign, ten digits at most are written,
             // and the zero after them stays.
-            unsafe { self.listen_pid.add(DIGITS_AT + place).write(*digit) };
+            unsafe { self.listen_pid.wrapping_add(DIGITS_AT + place).write(*digit) };
         }
     }
 
     /// Tells the parent which step failed and why, and ends.
     fn fail(&self, step: Step) -> ! {
-        // SAFETY: errno is this thread's own.
-        let errno = unsafe { *libc::__errno_location() };
+        // SAFETY: takes nothing and only returns the address of this thread's errno.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: that address is valid for as long as the thread runs.
+        let errno = unsafe { *errno };
         let [a, b, c, d] = errno.to_ne_bytes();
         let report = [step as u8, a, b, c, d];
         // SAFETY: the pointer and the length describe `report`. Where even this fails the parent finds the

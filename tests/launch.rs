@@ -1,0 +1,138 @@
+//! What the sidecar is given, and what it is not.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use support::Host;
+
+struct Dump {
+    environment: BTreeMap<String, String>,
+    descriptors: Vec<String>,
+    rest: String,
+}
+
+impl Dump {
+    fn of(host: &Host, variables: &[(&str, &str)]) -> Self {
+        let mut command = host.with_fault("");
+        command.env("CRYFTTEE_DUMP", host.path("dump")).envs(variables.iter().copied());
+        let running = host.start(command);
+        let sidecar = running.sidecar();
+        assert_eq!(running.stop().code, Some(0));
+        let text = std::fs::read_to_string(host.path("dump")).expect("the sidecar ran");
+        let lines = |start: &'static str| text.lines().filter_map(move |line| line.strip_prefix(start));
+        let environment =
+            lines("env ").filter_map(|line| line.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        let dump = Self { environment, descriptors: lines("fd ").map(str::to_owned).collect(), rest: text.clone() };
+        assert!(text.contains(&format!("pid {sidecar}\n")), "another process wrote the dump");
+        dump
+    }
+
+    fn status(&self, field: &str) -> String {
+        let line = self.rest.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("no {field}")).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[test]
+fn the_loader_and_systemds_own_variables_are_absent_in_the_child() {
+    let host = Host::new();
+    let hostile = ["LD_LIBRARY_PATH", "GLIBC_TUNABLES", "LISTEN_PIDFDID", "INVOCATION_ID", "MAINPID", "PATH", "HOME"];
+    let dump = Dump::of(&host, &hostile.map(|name| (name, "/nonexistent")));
+    for name in hostile.into_iter().chain(["NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM"]) {
+        assert!(!dump.environment.contains_key(name), "{name}");
+    }
+    let allowed = |name: &str| name.starts_with("CRYFTTEE_") || name.starts_with("LISTEN_");
+    assert!(dump.environment.keys().all(|name| allowed(name)), "{:?}", dump.environment);
+}
+
+#[test]
+fn the_child_sees_its_own_listen_variables_and_the_settings() {
+    let host = Host::new();
+    let dump = Dump::of(&host, &[]);
+    let pid = dump.rest.lines().find_map(|line| line.strip_prefix("pid ")).expect("pid");
+    let expected = [
+        ("LISTEN_PID", pid.to_owned()),
+        ("LISTEN_FDS", "2".to_owned()),
+        ("LISTEN_FDNAMES", "api:control".to_owned()),
+        ("CRYFTTEE_API_TRANSPORT", "uds".to_owned()),
+        ("CRYFTTEE_UDS_PATH", host.path("api.sock").display().to_string()),
+        ("CRYFTTEE_WEB3SIGNER_URL", "http://localhost:9000".to_owned()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(dump.environment.get(name), Some(&value), "{name}");
+    }
+    assert!(dump.environment["CRYFTTEE_VERIFIED_BINARY_HASH"].starts_with("sha256:"));
+    assert!(!dump.environment.contains_key("CRYFTTEE_EXPECTED_BLS_PUBKEY"), "at the first start no key is known");
+}
+
+#[test]
+fn a_restart_tells_the_child_which_keys_are_expected() {
+    let host = Host::new();
+    let _first = Dump::of(&host, &[]);
+    let second = Dump::of(&host, &[("CRYFTTEE_EXPECTED_TLS_PUBKEY", "0xforged")]);
+    for (variable, file) in
+        [("CRYFTTEE_EXPECTED_BLS_PUBKEY", "bls_pubkey"), ("CRYFTTEE_EXPECTED_TLS_PUBKEY", "tls_pubkey")]
+    {
+        let saved = std::fs::read_to_string(host.path("state/staking").join(file)).expect("saved");
+        assert_eq!(second.environment[variable], saved.trim(), "{variable}");
+    }
+}
+
+#[test]
+fn the_child_has_exactly_the_standard_streams_and_the_two_sockets() {
+    let host = Host::new();
+    let dump = Dump::of(&host, &[]);
+    let numbers: Vec<&str> = dump.descriptors.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(numbers, ["0", "1", "2", "3", "4"], "{:?}", dump.descriptors);
+    assert!(dump.descriptors[0].ends_with("/dev/null"), "{:?}", dump.descriptors);
+    assert!(dump.descriptors[3].contains("socket:") && dump.descriptors[4].contains("socket:"));
+}
+
+#[test]
+fn the_child_holds_no_capability_and_can_gain_no_privilege() {
+    let host = Host::new();
+    let dump = Dump::of(&host, &[]);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(dump.status(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(dump.status("NoNewPrivs"), "1");
+    // Rust's runtime, in the bad sidecar too, ignores SIGPIPE (bit 12); nothing else is ignored or blocked.
+    assert_eq!(dump.status("SigIgn"), "0000000000001000");
+    assert_eq!(dump.status("SigBlk"), "0000000000000000");
+}
+
+#[test]
+fn as_root_the_child_runs_as_the_configured_user_and_no_group_stays() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED as_root_the_child_runs_as_the_configured_user_and_no_group_stays: needs root");
+        return;
+    }
+    let host = Host::new();
+    let nobody = nix::unistd::User::from_name("nobody").expect("look up").expect("nobody");
+    // The dump is written by that user.
+    std::fs::write(host.path("dump"), "").expect("file");
+    nix::unistd::chown(&host.path("dump"), Some(nobody.uid), None).expect("chown");
+    nix::unistd::chown(&host.path(""), Some(nobody.uid), None).expect("chown");
+    let mut command = host.with_fault("");
+    command.env("CRYFTTEE_DUMP", host.path("dump")).args(["--launch-user", "nobody"]);
+    let running = host.start(command);
+    assert_eq!(running.stop().code, Some(0));
+    let rest = std::fs::read_to_string(host.path("dump")).expect("dump");
+    let dump = Dump { environment: BTreeMap::new(), descriptors: Vec::new(), rest };
+    let (uid, gid) = (nobody.uid.to_string(), nobody.gid.to_string());
+    assert_eq!(dump.status("Uid"), [uid.as_str(); 4].join(" "));
+    assert_eq!(dump.status("Gid"), [gid.as_str(); 4].join(" "));
+    assert_eq!(dump.status("Groups"), "");
+    assert_eq!(dump.status("CapEff"), "0000000000000000");
+}
+
+#[test]
+fn an_unknown_user_is_a_configuration_error() {
+    let host = Host::new();
+    let mut command = host.with_fault("");
+    command.args(["--launch-user", "no-such-user"]);
+    let ended = host.run(command);
+    assert_eq!(ended.code, Some(i32::from(contract::exit::CONFIG)), "{ended:?}");
+    assert!(ended.refusal().contains("no-such-user"), "{ended:?}");
+}
