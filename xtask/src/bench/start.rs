@@ -33,9 +33,12 @@ pub(super) fn ratio(stage: &Stage) -> Result<Measured, BenchError> {
         keys
     };
     let (mut verified, mut alone, mut self_hashing) = (Vec::new(), Vec::new(), Vec::new());
+    let mut steps = Vec::new();
     for _ in 0..RUNS {
         let mut unit = Unit::start(&settings)?;
-        verified.push(millis(unit.wait_ready(&stage.interrupt, |_, _| {})?));
+        steps.clear();
+        let step = |after, status: &str| steps.push(format!("{:.1} {}", millis(after), first_word(status)));
+        verified.push(millis(unit.wait_ready(&stage.interrupt, step)?));
         unit.stop()?;
         alone.push(millis(by_hand(stage, &sidecar, &keys, Some(pin))?));
         self_hashing.push(millis(by_hand(stage, &sidecar, &keys, None)?));
@@ -44,9 +47,10 @@ pub(super) fn ratio(stage: &Stage) -> Result<Measured, BenchError> {
     let how = format!(
         "medians of {RUNS} runs in turns, sidecar padded to 15 MiB, keys already there: {verified:.1} ms from exec of \
          the verifier to READY; {alone:.1} ms from exec of the sidecar alone, with the same environment, to its first \
-         answer to GET {} ({self_hashing:.1} ms where it has no verified hash and hashes itself: ratio {:.2})",
+         answer to GET {} ({self_hashing:.1} ms where it has no verified hash and hashes itself: ratio {:.2}); steps of the last run in ms: {}",
         path::STATUS,
-        verified / self_hashing
+        verified / self_hashing,
+        steps.join(", ")
     );
     Ok(Measured { values: vec![verified / alone], how })
 }
@@ -98,6 +102,11 @@ fn by_hand(
         std::thread::sleep(Duration::from_micros(100));
     }
     Err(BenchError::NoAnswer { within: PATIENCE, said: alone.last_line() })
+}
+
+/// The number of a step stands before its text.
+fn first_word(status: &str) -> &str {
+    status.split(' ').next().unwrap_or_default()
 }
 
 fn millis(time: Duration) -> f64 {
