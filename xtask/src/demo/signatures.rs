@@ -122,3 +122,52 @@ fn other_than(bytes: &[u8]) -> Vec<u8> {
     }
     other
 }
+
+#[cfg(test)]
+mod tests {
+    use secp256k1::SecretKey;
+
+    use super::*;
+
+    /// A vector of the eth2 test suite: 32 zero bytes, signed.
+    const KEY: &str =
+        "0xb301803f8b5ac4a1133581fc676dfedc60d891dd5fa99028805e5ea5b08d3491af75d0707adab3b70c6a6a580217bf81";
+    const SIGNATURE: &str = "0xb23c46be3a001c63ca711f87a005c200cc550b9429d5f4eb38d74322144f1b63926da3388979e5321012fb1\
+                             a0526bcd100b5ef5fe72628ce4cd5e904aeaa3279527843fae5ca9ca675f4f51ed8f83bbf7155da9ecc9663100a885\
+                             d5dc6df96d9";
+
+    #[test]
+    fn a_bls_signature_of_the_eth2_suite_verifies_for_its_message_and_key_alone() {
+        let key = KEY.parse().expect("a key");
+        let signature: Bytes = SIGNATURE.parse().expect("hex");
+        assert!(check_bls(&key, &[0; 32], &signature).is_ok());
+        assert!(matches!(check_bls(&key, &[1; 32], &signature), Err(SignatureError::Bad(_))));
+        let generator =
+            "0x97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb";
+        let other = generator.parse().expect("a key");
+        assert!(matches!(check_bls(&other, &[0; 32], &signature), Err(SignatureError::Bad(_))));
+        let short = Bytes(signature.0[..95].to_vec());
+        assert!(matches!(check_bls(&key, &[0; 32], &short), Err(SignatureError::Length { .. })));
+    }
+
+    #[test]
+    fn a_tls_signature_verifies_for_its_data_and_names_its_key() {
+        let secret = SecretKey::from_secret_bytes([7; 32]).expect("in range");
+        let key = TlsPublicKey::from_bytes(&PublicKey::from_secret_key(&secret).serialize()).expect("a point");
+        let (recovery, compact) =
+            RecoverableSignature::sign_ecdsa_recoverable(keccak(b"data"), &secret).serialize_compact();
+        let signed = |v: u8| Bytes([compact.as_slice(), &[v]].concat());
+        let v = recovery.to_u8();
+        assert!(check_tls(&key, b"data", &signed(v)).is_ok());
+        assert!(check_tls(&key, b"data", &signed(v + V_BASE)).is_ok());
+        assert!(matches!(check_tls(&key, b"date", &signed(v)), Err(SignatureError::Bad(_))));
+        assert!(check_tls(&key, b"data", &signed(v ^ 1)).is_err(), "the other v names another key");
+        assert!(matches!(check_tls(&key, b"data", &Bytes(compact.to_vec())), Err(SignatureError::Length { .. })));
+    }
+
+    #[test]
+    fn keccak_is_ethereums_and_not_sha3() {
+        let empty = "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470";
+        assert_eq!(hex::encode(keccak(b"").as_ref()), empty);
+    }
+}
