@@ -2,6 +2,7 @@
 
 mod elf;
 mod image;
+mod path;
 
 use std::fs::File;
 use std::io;
@@ -12,7 +13,8 @@ use contract::{Digest, exit};
 use sha2::{Digest as _, Sha256};
 
 pub use elf::NotRunnable;
-pub use image::{Image, lost_seals, seal};
+pub use image::{Image, PathCheck, lost_seals, seal};
+pub use path::UnsafePath;
 
 /// What is larger than this is no sidecar; the bound keeps a mistake from filling memory.
 pub const MAX_SIZE: u64 = 1024 * 1024 * 1024;
@@ -26,6 +28,8 @@ const CHUNK: usize = 128 * 1024;
 pub enum MeasureError {
     #[error("open {path}", path = path.display())]
     Open { path: PathBuf, source: io::Error },
+    #[error("the way to the binary is not safe")]
+    UnsafePath(#[from] UnsafePath),
     #[error("{path} is not a regular file", path = path.display())]
     NotAFile { path: PathBuf },
     #[error("{path} is empty", path = path.display())]
@@ -51,7 +55,8 @@ impl MeasureError {
             Self::NotAFile { .. } | Self::Empty { .. } | Self::TooLarge { .. } | Self::NotRunnable { .. } => {
                 exit::INTEGRITY
             }
-            Self::Open { .. } | Self::Read { .. } => exit::IO,
+            Self::UnsafePath(UnsafePath::Look { .. }) | Self::Open { .. } | Self::Read { .. } => exit::IO,
+            Self::UnsafePath(_) => exit::INTEGRITY,
             Self::Memfd { .. } | Self::Copy { .. } | Self::Seal { .. } => exit::OS,
         }
     }
@@ -81,12 +86,12 @@ pub fn digest(file: &File) -> io::Result<(Digest, u64)> {
     }
 }
 
-/// Measures a file, whatever it is for.
+/// Measures a file, whatever it is for and wherever it stands.
 ///
 /// # Errors
 /// [`MeasureError`].
 pub fn file(path: &Path) -> Result<(Digest, u64), MeasureError> {
-    let file = image::open(path)?;
+    let file = image::open(path, 0)?;
     digest(&file).map_err(|source| MeasureError::Read { path: path.to_owned(), source })
 }
 

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::identity::{self, Identity, Origin, Store};
 use crate::launch::sockets::{Inherited, Sockets};
 use crate::launch::{self, Child, ChildEnvironment, LaunchError, launch};
-use crate::measure::{self, Image};
+use crate::measure::{self, Image, PathCheck};
 use crate::notify::{self, Notify};
 use crate::sidecar::{Client, Peer};
 use crate::sys::RunAs;
@@ -124,8 +124,11 @@ impl Verifier<'_> {
         let settings = self.settings;
 
         let began = Instant::now();
-        let image = measure::seal(&settings.binary, settings.image)?;
+        let image = measure::seal(&settings.binary, settings.image, settings.check_path)?;
         self.step(2, &status::measured(settings, &image, began.elapsed()));
+        if settings.check_path == PathCheck::Off {
+            self.audit.record(&Event::PathUnchecked { path: settings.binary.clone() });
+        }
 
         let image = appraise(image, &self.references)?;
         let digest = image.get().digest();

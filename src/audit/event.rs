@@ -24,6 +24,7 @@ pub enum Severity {
 pub enum Event {
     SignerDisabled,
     Measured { path: PathBuf, digest: Digest, size: u64, took: Duration, sealed: bool },
+    PathUnchecked { path: PathBuf },
     Appraised { digest: Digest, reference: String },
     Unreferenced { digest: Digest, enforced: bool },
     Launched { pid: u32, digest: Digest, user: Option<String> },
@@ -53,6 +54,9 @@ impl Event {
                 took.as_millis(),
                 if *sealed { ", sealed copy" } else { ", the file itself: launch.image = \"fd\"" }
             ),
+            Self::PathUnchecked { path } => {
+                format!("Who else could write to {} was not checked: launch.check_path = false", path.display())
+            }
             Self::Appraised { digest, reference } => format!("Accepted {digest} by {reference}"),
             Self::Unreferenced { digest, enforced: true } => format!(
                 "Accepted {digest} without a reference value: there is none. Pin it in pins.d, so that another binary is refused"
@@ -119,6 +123,7 @@ impl Event {
             Self::Stopping => ("stopping", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a510"),
             Self::Stopped { .. } => ("stopped", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a511"),
             Self::Refused { .. } => ("refused", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a512"),
+            Self::PathUnchecked { .. } => ("path-unchecked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a513"),
         }
     }
 
@@ -128,6 +133,7 @@ impl Event {
             Self::Refused { exit_code: contract::exit::INTEGRITY, .. } => Severity::Critical,
             Self::Refused { .. } => Severity::Error,
             Self::Unreferenced { .. }
+            | Self::PathUnchecked { .. }
             | Self::SharedUser { .. }
             | Self::SidecarEnded { .. }
             | Self::Restarting { .. } => Severity::Warning,
@@ -151,6 +157,7 @@ impl Event {
                 add("CRYFTTEE_DIGEST", digest.to_string());
                 add("CRYFTTEE_REFERENCE", reference.clone());
             }
+            Self::PathUnchecked { path } => add("CRYFTTEE_PATH", path.display().to_string()),
             Self::Unreferenced { digest, .. } => add("CRYFTTEE_DIGEST", digest.to_string()),
             Self::Launched { pid, digest, .. } | Self::Remeasured { pid, digest } => {
                 add("CRYFTTEE_PID", pid.to_string());

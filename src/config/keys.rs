@@ -105,6 +105,13 @@ pub const KEYS: &[Key] = &[
         "sealed|fd",
         "What is executed: a sealed copy in memory, or the opened file",
     ),
+    key(
+        "launch.check_path",
+        Kind::Switch,
+        "true",
+        "true|false",
+        "Refuse a binary that others than root and the verifier could have put there: owner, mode, links, and every folder up to /",
+    ),
     key("launch.user", Kind::Text, "", "USER", "The user the sidecar runs as; empty: the verifier's own"),
     key("launch.stop_grace", Kind::Time, "5s", "TIME", "How long the sidecar may take to stop before it is killed"),
     key(

@@ -9,6 +9,7 @@ use figment::Figment;
 
 use super::ConfigError;
 use super::keys::{KEYS, Key};
+use crate::measure::PathCheck;
 
 /// How clients reach the sidecar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,7 @@ pub struct Settings {
     pub handoff: Handoff,
     pub control_socket: PathBuf,
     pub image: ImageKind,
+    pub check_path: PathCheck,
     pub user: Option<String>,
     pub stop_grace: Duration,
     pub trust: TrustSettings,
@@ -114,6 +116,7 @@ pub(super) fn validate(layers: &Figment) -> Result<Settings, ConfigError> {
         handoff: values.word("handoff", &[("inherit", Handoff::Inherit)])?,
         control_socket: values.absolute("control.socket")?,
         image: values.word("launch.image", &[("sealed", ImageKind::Sealed), ("fd", ImageKind::Fd)])?,
+        check_path: if values.get("launch.check_path")? { PathCheck::Enforced } else { PathCheck::Off },
         user: Some(values.text("launch.user")?).filter(|user| !user.is_empty()),
         stop_grace: values.time("launch.stop_grace")?,
         trust: TrustSettings {

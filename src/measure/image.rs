@@ -55,6 +55,15 @@ impl AsFd for Image {
     }
 }
 
+/// Whether everything on the way to the binary must be safe from other users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathCheck {
+    /// As on a host.
+    Enforced,
+    /// For development, in folders that a group shares.
+    Off,
+}
+
 /// Opens `path` once and makes an image of what is there.
 ///
 /// The digest is taken of the sealed copy and not of the file: a write between the copy and the hash, or
@@ -62,8 +71,12 @@ impl AsFd for Image {
 ///
 /// # Errors
 /// [`MeasureError`], named after the operation.
-pub fn seal(path: &Path, kind: ImageKind) -> Result<Image, MeasureError> {
-    let source = open(path)?;
+pub fn seal(path: &Path, kind: ImageKind, check: PathCheck) -> Result<Image, MeasureError> {
+    let source = match check {
+        PathCheck::Enforced => check_size(path, super::path::open(path)?)?,
+        // Not through a symlink: the path is what the operator pinned, and not what it points to today.
+        PathCheck::Off => open(path, libc::O_NOFOLLOW)?,
+    };
     let file = match kind {
         ImageKind::Sealed => sealed_copy(path, &source)?,
         ImageKind::Fd => source,
@@ -74,13 +87,15 @@ pub fn seal(path: &Path, kind: ImageKind) -> Result<Image, MeasureError> {
     Ok(Image { file, digest, size, kind })
 }
 
-/// Opens a regular file of a sane size. A FIFO does not block, and a symlink is not followed: the path is
-/// what the operator pinned, not what it points to today.
-pub(super) fn open(path: &Path) -> Result<File, MeasureError> {
-    let failed = |source| MeasureError::Open { path: path.to_owned(), source };
-    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
+/// Opens a regular file of a sane size. A FIFO does not block.
+pub(super) fn open(path: &Path, more_flags: i32) -> Result<File, MeasureError> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more_flags;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    check_size(path, opened.map_err(|source| MeasureError::Open { path: path.to_owned(), source })?)
+}
+
+fn check_size(path: &Path, file: File) -> Result<File, MeasureError> {
+    let metadata = file.metadata().map_err(|source| MeasureError::Open { path: path.to_owned(), source })?;
     match metadata.len() {
         _ if !metadata.is_file() => Err(MeasureError::NotAFile { path: path.to_owned() }),
         0 => Err(MeasureError::Empty { path: path.to_owned() }),
