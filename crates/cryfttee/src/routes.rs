@@ -7,6 +7,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
+use tracing::Level;
 
 mod admit;
 mod attestation;
@@ -19,6 +20,7 @@ pub(crate) use status::Missing;
 use crate::Sidecar;
 use crate::body::Whole;
 use crate::listen::Role;
+use crate::log::Foreign;
 use crate::problem::{Code, Problem};
 
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -30,15 +32,12 @@ const DISCARDED: usize = 8 * contract::defaults::MAX_BODY;
 /// Answers one request. Every outcome is an answer; errors are `{error, code, details}`.
 pub(crate) async fn answer(sidecar: &Sidecar, role: Role, request: Request<Incoming>) -> Answer {
     let started = Instant::now();
-    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let asked = tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
     let answer = dispatch(sidecar, role, request, started).await.unwrap_or_else(|problem| refuse(&problem));
-    tracing::debug!(
-        %method,
-        path = %crate::log::Foreign(uri.path()),
-        status = answer.status().as_u16(),
-        took = ?started.elapsed(),
-        "{role}"
-    );
+    if let Some((method, uri)) = asked {
+        let (path, status) = (Foreign(uri.path()), answer.status().as_u16());
+        tracing::debug!(%method, %path, status, took = ?started.elapsed(), "{role}");
+    }
     answer
 }
 
@@ -160,8 +159,8 @@ fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     respond(status, serde_json::to_vec(body).unwrap_or_default())
 }
 
-fn respond(status: StatusCode, body: Vec<u8>) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+fn respond(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

@@ -122,7 +122,7 @@ impl Signer {
         body: Bytes,
         deadline: Instant,
     ) -> Result<[u8; 96], SignerError> {
-        let path = format!("/api/v1/eth2/sign/{key}");
+        let path = path("/api/v1/eth2/sign/", key.as_bytes(), "");
         answer::signature(&self.post(&path, body, deadline).await?, "a BLS signature of 96 bytes")
     }
 
@@ -133,7 +133,7 @@ impl Signer {
         data: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 65], SignerError> {
-        let path = format!("/api/v1/eth1/sign/{}", uncompressed(key));
+        let path = path("/api/v1/eth1/sign/", &key.to_uncompressed()[1..], "");
         let body = self.post(&path, hex_body("data", data), deadline).await?;
         answer::signature(&body, "an ECDSA signature of 65 bytes")
     }
@@ -145,7 +145,7 @@ impl Signer {
         digest: &[u8; 32],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        self.sign_ext(Extension::SignDigest, key, "sign-digest", hex_body("digest", digest), deadline).await
+        self.sign_ext(Extension::SignDigest, key, "/sign-digest", hex_body("digest", digest), deadline).await
     }
 
     /// Signs SHA-256 of `data`: r‖s. Needs the extension.
@@ -155,7 +155,7 @@ impl Signer {
         data: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        self.sign_ext(Extension::SignSha256, key, "sign-sha256", hex_body("data", data), deadline).await
+        self.sign_ext(Extension::SignSha256, key, "/sign-sha256", hex_body("data", data), deadline).await
     }
 
     async fn sign_ext(
@@ -166,7 +166,7 @@ impl Signer {
         body: Bytes,
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        let path = format!("/ext/cryft/v1/secp256k1/{}/{verb}", uncompressed(key));
+        let path = path("/ext/cryft/v1/secp256k1/", &key.to_uncompressed()[1..], verb);
         match self.post(&path, body, deadline).await {
             Ok(body) => answer::signature(&body, "an ECDSA signature of 64 bytes"),
             // The key may be what was not found, or the whole extension: only now is it worth a call to know.
@@ -215,7 +215,7 @@ impl Signer {
         }
         const EXPECTED: &str = "a proof of possession of 96 bytes";
 
-        let path = format!("/ext/cryft/v1/bls/{key}/proof-of-possession");
+        let path = path("/ext/cryft/v1/bls/", key.as_bytes(), "/proof-of-possession");
         let body = self.get(&path, SHORT, deadline).await?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| SignerError::Nonsense(EXPECTED))?;
         answer::signature(answer.proof_of_possession.as_bytes(), EXPECTED)
@@ -247,25 +247,32 @@ impl Signer {
     }
 }
 
-/// `0x` and the 64 bytes by which Web3Signer names a secp256k1 key.
-fn uncompressed(key: &TlsPublicKey) -> String {
-    format!("0x{}", hex::encode(&key.to_uncompressed()[1..]))
+/// A path with a key in it: 48 bytes of a BLS key; 64 of a secp256k1 key, which Web3Signer names without the `04`.
+fn path(before: &str, key: &[u8], after: &str) -> String {
+    let mut path = String::with_capacity(before.len() + 2 + 2 * key.len() + after.len());
+    path.push_str(before);
+    push_hex(&mut path, key);
+    path.push_str(after);
+    path
 }
 
 /// `{"<name>":"0x…"}`, written once into a buffer of the right size.
 fn hex_body(name: &str, bytes: &[u8]) -> Bytes {
-    let mut body = Vec::with_capacity(name.len() + 2 * bytes.len() + 9);
-    body.extend_from_slice(b"{\"");
-    body.extend_from_slice(name.as_bytes());
-    body.extend_from_slice(b"\":\"");
+    let mut body = String::with_capacity(name.len() + 2 * bytes.len() + 9);
+    body.push_str("{\"");
+    body.push_str(name);
+    body.push_str("\":\"");
     push_hex(&mut body, bytes);
-    body.extend_from_slice(b"\"}");
+    body.push_str("\"}");
     body.into()
 }
 
 /// Appends `0x` and the digits of `bytes`.
-pub(crate) fn push_hex(to: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_hex(to: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    to.extend_from_slice(b"0x");
-    to.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+    to.push_str("0x");
+    for byte in bytes {
+        to.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        to.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
 }

@@ -1,0 +1,262 @@
+//! A signer that is away, slow, wrong or hostile (fault 48), and connections to it that come and go.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::client::{Answer, Client, ask, get};
+use crate::support::signer::{FakeSigner, Got, Reply, signature, working};
+use crate::support::{BLS, Served, TLS};
+use contract::wire::StakingStatus;
+use cryfttee::config::Limits;
+use serde_json::json;
+
+const STATUS: &str = "/v1/staking/status";
+const BLS_SIGN: &str = "/v1/staking/bls/sign";
+const TLS_SIGN: &str = "/v1/staking/tls/sign";
+
+fn quick() -> Limits {
+    Limits {
+        request: Duration::from_millis(400),
+        signer_status: Duration::from_millis(200),
+        upcheck_cache: Duration::ZERO,
+        ..Limits::default()
+    }
+}
+
+fn bls_request() -> serde_json::Value {
+    json!({"pubkey":BLS,"data":"aGVsbG8=","type":"ATTESTATION"})
+}
+
+async fn sign_bls(served: &Served) -> Answer {
+    ask(&served.api, BLS_SIGN, bls_request()).await
+}
+
+fn is_sign(got: &Got) -> bool {
+    got.path.contains("/sign/")
+}
+
+#[tokio::test]
+async fn a_signer_that_is_away_is_a_503_and_a_status_that_says_so() {
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("bound");
+    let served = Served::api(&format!("http://{free}"), quick());
+    assert_eq!(sign_bls(&served).await.refusal(), (503, "signer_unavailable".to_owned()));
+    let answer = get(&served.api, STATUS).await;
+    let status: StakingStatus = serde_json::from_str(&answer.body).expect("a status");
+    assert_eq!((answer.status, status.ready, status.web3signer_connected), (200, false, false));
+    assert!(status.bls_pubkeys.is_empty() && status.tls_pubkeys.is_empty());
+    assert_eq!(answer.json()["web3Signer"]["reachable"], false);
+    assert!(answer.json()["web3Signer"]["lastError"].as_str().is_some_and(|why| why.contains("refused")));
+}
+
+#[tokio::test]
+async fn every_answer_of_the_signer_becomes_the_contracts_code() {
+    for (reply, status, code) in [
+        (Reply::text(400, "Bad Request: no fork_info"), 400, "signer_refused"),
+        (Reply::text(404, "Public Key not found"), 404, "key_not_found"),
+        (Reply::text(412, "Signing operation failed due to slashing protection rules"), 412, "slashing_protection"),
+        (Reply::text(403, "Host not authorized."), 502, "signer_error"),
+        (Reply::text(500, "boom"), 502, "signer_error"),
+        (Reply::text(503, "later"), 503, "signer_unavailable"),
+        (Reply::Http(302, "text/plain", String::new()), 502, "signer_error"),
+        (Reply::Http(200, "text/html", "<html><body>Log in</body></html>".into()), 502, "signer_nonsense"),
+        (Reply::json("{}"), 502, "signer_nonsense"),
+        (Reply::json(signature(95)), 502, "signer_nonsense"),
+        (Reply::json(signature(97)), 502, "signer_nonsense"),
+        (Reply::json(""), 502, "signer_nonsense"),
+        (Reply::json("[".repeat(60_000)), 502, "signer_nonsense"),
+        (Reply::Raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()), 502, "signer_nonsense"),
+        (
+            Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\ncontent-length: 11\r\n\r\n".to_vec()),
+            502,
+            "signer_nonsense",
+        ),
+        (Reply::Close, 502, "signer_broke_off"),
+        (Reply::Silence, 504, "signer_timeout"),
+        (Reply::Endless, 502, "signer_nonsense"),
+        (Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()), 504, "signer_timeout"),
+    ] {
+        let shown = format!("{reply:.60?}");
+        let signer = FakeSigner::working_but(move |got| is_sign(got).then(|| reply.clone())).await;
+        let served = Served::api(&signer.url, quick());
+        assert_eq!(sign_bls(&served).await.refusal(), (status, code.to_owned()), "bls {shown}");
+        let answer = ask(&served.api, TLS_SIGN, json!({"pubkey":TLS,"data":"aGVsbG8="})).await;
+        assert_eq!(answer.refusal(), (status, code.to_owned()), "tls {shown}");
+        assert_eq!(signer.signs().len(), 2, "a sign is never sent twice: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_signer_says_is_told_without_its_control_characters_and_not_at_length() {
+    let text = format!("refused\n\u{1b}[31mREADY=1{}", "x".repeat(1 << 20));
+    let signer = FakeSigner::working_but(move |got| is_sign(got).then(|| Reply::text(412, text.clone()))).await;
+    let served = Served::api(&signer.url, Limits::default());
+    let details = sign_bls(&served).await.json()["details"].as_str().expect("a text").to_owned();
+    assert!(details.starts_with("412: refused\\n\\u{1b}[31mREADY=1xxx"), "{details}");
+    assert!(details.len() < 400);
+}
+
+#[tokio::test]
+async fn a_slow_signer_costs_a_status_its_own_short_time_only() {
+    for slow in ["/upcheck", "/api/v1/eth1/publicKeys"] {
+        let signer = FakeSigner::working_but(move |got| (got.path == slow).then_some(Reply::Silence)).await;
+        let served = Served::api(&signer.url, Limits { request: Duration::from_secs(30), ..quick() });
+        let started = Instant::now();
+        let answer = get(&served.api, STATUS).await;
+        assert!(started.elapsed() < Duration::from_secs(5));
+        match slow {
+            "/upcheck" => assert_eq!((answer.status, &answer.json()["web3signer_connected"]), (200, &json!(false))),
+            _ => assert_eq!(answer.refusal(), (504, "signer_timeout".to_owned())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_keys_that_is_none_is_a_502() {
+    for reply in [
+        Reply::Http(200, "text/html", "<html>".into()),
+        Reply::json(r#"{"keys":[]}"#),
+        Reply::json(r#"["0x02"]"#),
+        Reply::Endless,
+        Reply::text(500, "boom"),
+    ] {
+        let shown = format!("{reply:?}");
+        let signer = FakeSigner::working_but(move |got| got.path.ends_with("publicKeys").then(|| reply.clone())).await;
+        let served = Served::api(&signer.url, Limits { signer_status: Duration::from_secs(10), ..Limits::default() });
+        assert_eq!(get(&served.api, STATUS).await.status, 502, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_keys_are_listed() {
+    let keys = |key: &str| Reply::json(serde_json::to_string(&vec![key; 10_000]).expect("JSON"));
+    let signer = FakeSigner::working_but(move |got| match got.path.as_str() {
+        "/api/v1/eth2/publicKeys" => Some(keys(BLS)),
+        "/api/v1/eth1/publicKeys" => Some(keys(crate::support::TLS_64)),
+        _ => None,
+    })
+    .await;
+    let served = Served::api(&signer.url, Limits { signer_status: Duration::from_secs(30), ..Limits::default() });
+    let answer = get(&served.api, STATUS).await;
+    let status: StakingStatus = serde_json::from_str(&answer.body).expect("a status");
+    assert_eq!((status.bls_pubkeys.len(), status.tls_pubkeys.len()), (10_000, 10_000));
+}
+
+#[tokio::test]
+async fn a_kind_of_key_that_the_signer_does_not_serve_is_no_capability() {
+    let signer = FakeSigner::working_but(|got| {
+        got.path.starts_with("/api/v1/eth1").then(|| Reply::text(404, "Resource not found"))
+    })
+    .await;
+    let served = Served::api(&signer.url, Limits::default());
+    let answer = get(&served.api, STATUS).await.json();
+    assert_eq!(answer["capabilities"], json!(["bls_signing", "key_generation"]));
+    assert_eq!((&answer["ready"], &answer["tls_pubkeys"]), (&json!(true), &json!([])));
+}
+
+#[tokio::test]
+async fn a_signer_that_makes_no_keys_is_a_502_that_says_so() {
+    for refusal in [400, 404, 405] {
+        let signer =
+            FakeSigner::working_but(move |got| (got.method == "POST").then(|| Reply::text(refusal, "no"))).await;
+        let served = Served::api(&signer.url, Limits::default());
+        let answer = ask(&served.api, "/v1/staking/bls/register", json!({"action":"generate"})).await;
+        assert_eq!(answer.refusal(), (502, "not_supported_by_signer".to_owned()));
+    }
+    let signer = FakeSigner::working_but(|got| (got.method == "POST").then(|| Reply::text(409, "there"))).await;
+    let served = Served::api(&signer.url, Limits::default());
+    let answer = ask(&served.api, "/v1/staking/bls/register", json!({"action":"generate"})).await;
+    assert_eq!(answer.refusal(), (409, "key_exists".to_owned()));
+}
+
+#[tokio::test]
+async fn a_digest_needs_the_extension_and_an_unknown_key_is_told_from_a_missing_extension() {
+    let request =
+        json!({"keyHandle":TLS,"digest":contract::Bytes(vec![0x11; 32]).to_base64(),"algorithm":"ECDSA_P256_SHA256"});
+    let signer = FakeSigner::working().await;
+    let served = Served::api(&signer.url, Limits::default());
+    let answer = ask(&served.api, TLS_SIGN, &request).await;
+    assert_eq!(answer.refusal(), (502, "not_supported_by_signer".to_owned()), "{}", answer.body);
+
+    let has = |got: &Got| (got.path == "/ext/cryft/v1").then(|| Reply::json(r#"{"functions":["sign_digest"]}"#));
+    let signer = FakeSigner::working_but(has).await;
+    let served = Served::api(&signer.url, Limits::default());
+    assert_eq!(ask(&served.api, TLS_SIGN, &request).await.refusal(), (404, "key_not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn a_certificate_that_the_signer_signs_wrong_is_refused() {
+    let wrong = |got: &Got| got.path.ends_with("/sign-sha256").then(|| Reply::json(signature(64)));
+    let signer = FakeSigner::working_but(wrong).await;
+    let served = Served::api(&signer.url, Limits::default());
+    let answer = ask(&served.api, "/v1/staking/tls/register", json!({"action":"generate"})).await;
+    assert_eq!(answer.refusal(), (502, "signer_nonsense".to_owned()));
+}
+
+#[tokio::test]
+async fn connections_to_the_signer_are_kept_and_used_again() {
+    let signer = FakeSigner::working_but(|got| got.body.contains("0x00").then(|| Reply::text(412, "no"))).await;
+    let served = Served::api(&signer.url, Limits::default());
+    for _ in 0..5 {
+        assert_eq!(sign_bls(&served).await.status, 200);
+        let refused = ask(&served.api, BLS_SIGN, json!({"pubkey":BLS,"data":"0x00","type":"ATTESTATION"})).await;
+        assert_eq!(refused.status, 412);
+    }
+    assert!(signer.got().iter().all(|got| got.connection == 0), "a refusal is an answer, and keeps its connection");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_signer_closed_is_not_an_error_for_anybody() {
+    let signer = FakeSigner::working_but(|got| is_sign(got).then(|| Reply::ThenClose(200, signature(96)))).await;
+    let served = Served::api(&signer.url, Limits::default());
+    for _ in 0..200 {
+        // The close may arrive before, while or after the next request looks at the connection.
+        let answer = sign_bls(&served).await;
+        if answer.status != 200 {
+            // In the last case the signer may have read the request: that is told, not tried again.
+            assert_eq!(answer.refusal(), (502, "signer_broke_off".to_owned()));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(sign_bls(&served).await.status, 200, "a close that has arrived is seen");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_waits_for_is_never_taken_for_the_next_one() {
+    let asked = AtomicUsize::new(0);
+    let signer = FakeSigner::working_but(move |got| {
+        let first = is_sign(got) && asked.fetch_add(1, Ordering::SeqCst) == 0;
+        let late = Reply::json(format!("{{\"signature\":\"0x{}\"}}", "ee".repeat(96)));
+        first.then(|| Reply::After(Duration::from_millis(300), Box::new(late)))
+    })
+    .await;
+    let served = Served::api(&signer.url, Limits::default());
+    let mut client = Client::connect(&served.api).await;
+    client.send(crate::support::client::post(BLS_SIGN, &bls_request().to_string())).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..3 {
+        assert_eq!(sign_bls(&served).await.json()["signature"], format!("0x{}", "ab".repeat(96)));
+    }
+}
+
+#[tokio::test]
+async fn an_upcheck_holds_for_a_moment() {
+    let signer = FakeSigner::working().await;
+    let served = Served::api(&signer.url, Limits { upcheck_cache: Duration::from_secs(60), ..Limits::default() });
+    for _ in 0..5 {
+        assert_eq!(get(&served.api, STATUS).await.status, 200);
+    }
+    let upchecks = signer.got().into_iter().filter(|got| got.path == "/upcheck");
+    assert_eq!(upchecks.count(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_the_signer_before_a_client_asks() {
+    let signer = FakeSigner::start(working).await;
+    let served = Served::api(&signer.url, Limits::default());
+    assert_eq!(get(&served.api, "/v1/runtime/attestation").await.status, 200);
+    assert_eq!(signer.got(), []);
+}

@@ -1,0 +1,83 @@
+//! What the tests share: a signer that follows a script, a client that sees every byte, a sidecar in this process.
+pub(crate) mod client;
+pub(crate) mod signer;
+
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cryfttee::config::{ExpectedKeys, Limits, Settings, Transport};
+use cryfttee::listen::{Listener, Listeners, Role, Socket};
+use cryfttee::{Evidence, Sidecar, serve};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tracing::level_filters::LevelFilter;
+
+/// The generator of G1.
+pub(crate) const BLS: &str =
+    "0x97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb";
+/// The generator of secp256k1.
+pub(crate) const TLS: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+/// The same in 64 bytes, as Web3Signer spells it.
+pub(crate) const TLS_64: &str = "0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+
+/// A sidecar that serves in this process.
+pub(crate) struct Served {
+    pub(crate) api: PathBuf,
+    pub(crate) control: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+impl Served {
+    /// One with an `api` socket only, in front of `signer`.
+    pub(crate) fn api(signer: &str, limits: Limits) -> Self {
+        Self::start(signer, limits, &[Role::Api])
+    }
+
+    /// One with the given sockets.
+    pub(crate) fn start(signer: &str, limits: Limits, roles: &[Role]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |role: Role| folder.path().join(role.to_string());
+        let all = roles
+            .iter()
+            .map(|role| {
+                let socket = UnixListener::bind(path(*role)).expect("bind");
+                socket.set_nonblocking(true).expect("non-blocking");
+                Listener { role: *role, socket: Socket::Unix(socket) }
+            })
+            .collect();
+        let settings = Settings {
+            transport: Transport::Uds { path: path(Role::Api) },
+            signer: signer.parse().expect("a URL"),
+            expected: ExpectedKeys::default(),
+            verified_hash: Some(contract::Digest::new([0xab; 32])),
+            log_level: LevelFilter::OFF,
+            limits,
+        };
+        let sidecar = Sidecar::new(&settings, Evidence::gather(settings.verified_hash).expect("no file is read"));
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(serve_until(Listeners { all, file: None }, sidecar, stopped));
+        Self { api: path(Role::Api), control: path(Role::Control), stop: Some(stop), serving, _folder: folder }
+    }
+
+    /// Tells it to stop, as SIGTERM does.
+    pub(crate) fn tell_to_stop(&mut self) {
+        self.stop.take().expect("told once").send(()).expect("it is serving");
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) async fn stopped(self) {
+        self.serving.await.expect("it did not panic");
+    }
+}
+
+async fn serve_until(listeners: Listeners, sidecar: Arc<Sidecar>, stopped: oneshot::Receiver<()>) {
+    let stop = async move {
+        // A test that ends drops the sender; its runtime ends with it.
+        let _ = stopped.await;
+    };
+    serve(listeners, sidecar, stop).await.expect("serve");
+}
