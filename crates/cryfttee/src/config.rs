@@ -73,6 +73,17 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Takes no more clients at once than `open_files` allows: each may need a second connection, to the signer.
+    pub fn fit_open_files(&mut self, open_files: u64) {
+        /// Listeners, standard streams, epoll, a resolver at work.
+        const OTHERS: u64 = 32;
+        let rest = open_files.saturating_sub(OTHERS + 2 * u64::from(self.control_connections));
+        let fit = u32::try_from(rest / 2).unwrap_or(u32::MAX);
+        self.api_connections = self.api_connections.min(fit.max(1));
+    }
+}
+
 /// The settings, in their final types.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -180,6 +191,15 @@ mod tests {
     fn an_unknown_transport_is_an_error_that_names_the_three() {
         let error = read(&["--api-transport", "tcp"], None).expect_err("refused").to_string();
         assert!(["\"tcp\"", "uds", "http", "https"].iter().all(|word| error.contains(word)), "{error}");
+    }
+
+    #[test]
+    fn there_are_never_more_clients_than_files_for_them() {
+        for (open_files, clients) in [(0, 1), (1024, 432), (524_288, 1024), (u64::MAX, 1024)] {
+            let mut limits = Limits::default();
+            limits.fit_open_files(open_files);
+            assert_eq!(limits.api_connections, clients, "{open_files}");
+        }
     }
 
     #[test]

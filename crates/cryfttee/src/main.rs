@@ -11,6 +11,7 @@ use cryfttee::cli::Cli;
 use cryfttee::config::{ConfigError, Settings};
 use cryfttee::listen::{ListenError, Listeners};
 use cryfttee::{Evidence, HashSelf, ServeError, Sidecar, log, serve};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Enough to keep both cores of a small machine busy; more only adds stacks and arenas, since a request here waits
@@ -37,10 +38,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let settings = Settings::read(cli, std::env::var(env::VERIFIED_BINARY_HASH).ok().as_deref())?;
+    let mut settings = Settings::read(cli, std::env::var(env::VERIFIED_BINARY_HASH).ok().as_deref())?;
     // Before anything opens a file: inherited descriptors are taken by number.
     let listeners = Listeners::open(&settings.transport)?;
     log::start(settings.log_level);
+    settings.limits.fit_open_files(raise_open_files());
     let evidence = Evidence::gather(settings.verified_hash)?;
     if evidence.source() == HashSource::SelfReported {
         tracing::warn!(
@@ -67,6 +69,16 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         };
         Ok(serve(listeners, Sidecar::new(&settings, evidence), stop).await?)
     })
+}
+
+/// Raises the soft limit on open files as far as it may be and returns it: a client's connection takes one, and one
+/// more towards the signer.
+fn raise_open_files() -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return u64::MAX };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    }
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {

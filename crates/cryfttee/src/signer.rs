@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use contract::keys::NotAKey;
 use contract::{BlsPublicKey, TlsPublicKey};
 use hyper::Method;
 use hyper::body::Bytes;
@@ -13,14 +14,17 @@ mod answer;
 mod client;
 mod error;
 mod link;
+mod names;
 mod url;
 
 pub(crate) use answer::Made;
 pub use error::SignerError;
+pub(crate) use names::TlsKeyName;
 pub use url::{BadUrl, SignerUrl};
 
 use crate::config::Limits;
 use client::{Call, Client};
+use names::Names;
 
 /// The longest list of keys: 10,000 keys of 65 bytes take 1.4 MB.
 const LIST: usize = 8 * 1024 * 1024;
@@ -46,6 +50,7 @@ impl Extension {
 /// The signer.
 pub struct Signer {
     client: Client,
+    names: Names,
     status_time: Duration,
     cache_time: Duration,
     last_upcheck: Mutex<Option<(Instant, Result<(), String>)>>,
@@ -56,6 +61,7 @@ impl Signer {
     pub fn new(url: SignerUrl, limits: &Limits) -> Self {
         Self {
             client: Client::new(url, limits.signer_connect),
+            names: Names::default(),
             status_time: limits.signer_status,
             cache_time: limits.upcheck_cache,
             last_upcheck: Mutex::new(None),
@@ -122,18 +128,23 @@ impl Signer {
         body: Bytes,
         deadline: Instant,
     ) -> Result<[u8; 96], SignerError> {
-        let path = path("/api/v1/eth2/sign/", key.as_bytes(), "");
+        let path = path("/api/v1/eth2/sign/", key, "");
         answer::signature(&self.post(&path, body, deadline).await?, "a BLS signature of 96 bytes")
+    }
+
+    /// The name of a secp256k1 key in any spelling.
+    pub(crate) fn tls_key(&self, text: &str) -> Result<TlsKeyName, NotAKey> {
+        self.names.find(text)
     }
 
     /// Signs Keccak-256 of `data` with a secp256k1 key: r‖s‖v.
     pub(crate) async fn sign_tls(
         &self,
-        key: &TlsPublicKey,
+        key: &TlsKeyName,
         data: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 65], SignerError> {
-        let path = path("/api/v1/eth1/sign/", &key.to_uncompressed()[1..], "");
+        let path = format!("/api/v1/eth1/sign/{}", key.as_str());
         let body = self.post(&path, hex_body("data", data), deadline).await?;
         answer::signature(&body, "an ECDSA signature of 65 bytes")
     }
@@ -141,32 +152,32 @@ impl Signer {
     /// Signs 32 bytes as they are: r‖s. Needs the extension.
     pub(crate) async fn sign_digest(
         &self,
-        key: &TlsPublicKey,
+        key: &TlsKeyName,
         digest: &[u8; 32],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        self.sign_ext(Extension::SignDigest, key, "/sign-digest", hex_body("digest", digest), deadline).await
+        self.sign_ext(Extension::SignDigest, key, "sign-digest", hex_body("digest", digest), deadline).await
     }
 
     /// Signs SHA-256 of `data`: r‖s. Needs the extension.
     pub(crate) async fn sign_sha256(
         &self,
-        key: &TlsPublicKey,
+        key: &TlsKeyName,
         data: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        self.sign_ext(Extension::SignSha256, key, "/sign-sha256", hex_body("data", data), deadline).await
+        self.sign_ext(Extension::SignSha256, key, "sign-sha256", hex_body("data", data), deadline).await
     }
 
     async fn sign_ext(
         &self,
         extension: Extension,
-        key: &TlsPublicKey,
+        key: &TlsKeyName,
         verb: &str,
         body: Bytes,
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        let path = path("/ext/cryft/v1/secp256k1/", &key.to_uncompressed()[1..], verb);
+        let path = format!("/ext/cryft/v1/secp256k1/{}/{verb}", key.as_str());
         match self.post(&path, body, deadline).await {
             Ok(body) => answer::signature(&body, "an ECDSA signature of 64 bytes"),
             // The key may be what was not found, or the whole extension: only now is it worth a call to know.
@@ -215,7 +226,7 @@ impl Signer {
         }
         const EXPECTED: &str = "a proof of possession of 96 bytes";
 
-        let path = path("/ext/cryft/v1/bls/", key.as_bytes(), "/proof-of-possession");
+        let path = path("/ext/cryft/v1/bls/", key, "/proof-of-possession");
         let body = self.get(&path, SHORT, deadline).await?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| SignerError::Nonsense(EXPECTED))?;
         answer::signature(answer.proof_of_possession.as_bytes(), EXPECTED)
@@ -247,8 +258,9 @@ impl Signer {
     }
 }
 
-/// A path with a key in it: 48 bytes of a BLS key; 64 of a secp256k1 key, which Web3Signer names without the `04`.
-fn path(before: &str, key: &[u8], after: &str) -> String {
+/// A path with a BLS key in it.
+fn path(before: &str, key: &BlsPublicKey, after: &str) -> String {
+    let key = key.as_bytes();
     let mut path = String::with_capacity(before.len() + 2 + 2 * key.len() + after.len());
     path.push_str(before);
     push_hex(&mut path, key);

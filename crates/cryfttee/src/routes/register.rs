@@ -14,7 +14,7 @@ use crate::Sidecar;
 use crate::certificate::{CertificateError, Unsigned};
 use crate::evidence::{MODULE, VERSION};
 use crate::problem::{Code, Problem};
-use crate::signer::Made;
+use crate::signer::{Made, TlsKeyName};
 
 /// What is wanted, whichever of the three spellings said so.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ async fn certify(sidecar: &Sidecar, key: &TlsPublicKey, deadline: Instant) -> Re
         Problem::new(Code::SignerNonsense, "the key is made, but its certificate cannot be").details(&error.to_string())
     };
     let unsigned = Unsigned::for_key(key).map_err(broken)?;
-    match sidecar.signer().sign_sha256(key, unsigned.to_be_signed(), deadline).await {
+    match sidecar.signer().sign_sha256(&TlsKeyName::of(key), unsigned.to_be_signed(), deadline).await {
         Ok(signature) => unsigned.sign(&signature).map_err(broken),
         Err(error) => {
             tracing::warn!(%error, "no certificate for {key}");

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use contract::BlsPublicKey;
 use contract::wire::SignRequest;
-use contract::{BlsPublicKey, TlsPublicKey};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde::Deserialize;
@@ -42,7 +42,7 @@ pub(super) async fn bls(sidecar: &Sidecar, body: &Bytes, deadline: Instant) -> R
 /// `algorithm` says P-256, whatever the key; it is ignored, as every other unknown field.)
 pub(super) async fn tls(sidecar: &Sidecar, body: &Bytes, deadline: Instant) -> Result<Answer, Problem> {
     let asked: Asked<'_> = read(body)?;
-    let key = TlsPublicKey::normalise(named(&asked)?).map_err(not_a_key)?;
+    let key = sidecar.signer().tls_key(named(&asked)?).map_err(not_a_key)?;
     let Some(digest) = asked.digest else {
         let data = bytes(payload(&asked)?)?;
         return Ok(signed(&sidecar.signer().sign_tls(&key, &data, deadline).await?));
