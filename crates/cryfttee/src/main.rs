@@ -58,7 +58,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::Runtime)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let (mut terminate, mut interrupt) =
             (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
         let stop = async move {
@@ -68,7 +68,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             }
         };
         Ok(serve(listeners, Sidecar::new(&settings, evidence), stop).await?)
-    })
+    });
+    // Not dropped: that would wait for a resolver that may be stuck for longer than the drain may take.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Raises the soft limit on open files as far as it may be and returns it: a client's connection takes one, and one

@@ -3,11 +3,15 @@
 //! # What is sent twice, and what is not
 //! Nothing that may have reached the signer is sent a second time: a signature that slashing protection counts
 //! must not be asked for twice, and only the client knows whether it still wants it. An idle connection that the
-//! signer has closed is another matter. Before a kept connection is used, whatever arrived on it meanwhile is read,
-//! so a close that has arrived is seen and the next connection is taken. Should the close arrive in the moment
-//! between that look and the hand-over, hyper gives the request back whole, and it goes out on another connection.
-//! Once hyper has begun to write, a failure is reported as `signer_broke_off` and left to the client. To keep that
-//! last window from mattering, a connection idle for 15 s, half of Web3Signer's own limit, is not used again.
+//! signer has closed is another matter:
+//!
+//! * Before a kept connection is used, whatever arrived on it meanwhile is read, so a close that has arrived is seen
+//!   and the next connection is taken. (What has arrived is known without asking the kernel: the event that brought
+//!   the client's request came out of the same epoll, behind that of the close.)
+//! * Should the close arrive between that look and the hand-over, hyper gives the request back whole, and it goes
+//!   out on another connection.
+//! * Once hyper has begun to write, a failure is reported as `signer_broke_off` and left to the client. To keep that
+//!   last window from mattering, a connection idle for 15 s, half of Web3Signer's own limit, is not used again.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
