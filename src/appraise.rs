@@ -1,13 +1,16 @@
 //! Appraisal: may this measurement run? A pure decision over reference values.
 
+pub mod manifest;
 mod reference;
+mod signature;
 
 use contract::Digest;
 
 use crate::config::Require;
 use crate::measure::Image;
 
-pub use reference::{ReferenceError, ReferenceValue, References, read};
+pub use reference::{ReferenceError, ReferenceValue, References, detached, read};
+pub use signature::{Examined, TrustedKey};
 
 /// Something that was accepted by [`appraise`], and by nothing else: only that can be launched.
 #[derive(Debug)]
@@ -44,10 +47,16 @@ pub enum Accepted {
 pub enum Refusal {
     /// One was demanded and there is none.
     #[error(
-        "no reference value for {measured}, and trust.require = \"always\" demands one; \
+        "no reference value for {measured}, and the configuration demands one (trust.require, or trust.keys); \
          compare the digest with your release's and put it into pins.d"
     )]
     NoReference {
+        /// What was measured.
+        measured: Digest,
+    },
+    /// A manifest revokes it.
+    #[error("{measured} is revoked by the release manifest")]
+    Revoked {
         /// What was measured.
         measured: Digest,
     },
@@ -71,12 +80,17 @@ fn list(known: &[ReferenceValue]) -> String {
     names.join(", ")
 }
 
-/// Accepts an image, or says why not.
+/// Accepts an image, or says why not. `signed` is the reference value that a signature over this very image
+/// makes, where there is one.
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn appraise(image: Image, references: &References) -> Result<Appraised<Image>, Refusal> {
-    match decide(image.digest(), references) {
+pub fn appraise(
+    image: Image,
+    references: &References,
+    signed: Option<&ReferenceValue>,
+) -> Result<Appraised<Image>, Refusal> {
+    match decide(image.digest(), references, signed) {
         Verdict::Accept(accepted) => Ok(Appraised { inner: image, accepted }),
         Verdict::Refuse(refusal) => Err(refusal),
     }
@@ -92,16 +106,19 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// The decision, without I/O.
-pub fn decide(measured: Digest, references: &References) -> Verdict {
+/// The decision, without I/O. A revocation is stronger than any reference value.
+pub fn decide(measured: Digest, references: &References, signed: Option<&ReferenceValue>) -> Verdict {
+    if references.revoked.contains(&measured) {
+        return Verdict::Refuse(Refusal::Revoked { measured });
+    }
     let known = &references.values;
-    if let Some(value) = known.iter().find(|value| value.digest == measured) {
+    if let Some(value) = known.iter().chain(signed).find(|value| value.digest == measured) {
         return Verdict::Accept(Accepted::By(value.clone()));
     }
     match (references.require, known.is_empty()) {
         (Require::Never, _) => Verdict::Accept(Accepted::Unenforced),
-        (Require::Auto, true) => Verdict::Accept(Accepted::WithoutReference),
-        (Require::Always, true) => Verdict::Refuse(Refusal::NoReference { measured }),
+        (Require::Auto, true) if !references.expected => Verdict::Accept(Accepted::WithoutReference),
+        (Require::Auto | Require::Always, true) => Verdict::Refuse(Refusal::NoReference { measured }),
         (Require::Auto | Require::Always, false) => {
             Verdict::Refuse(Refusal::Unknown { measured, known: known.clone() })
         }
@@ -117,11 +134,11 @@ mod tests {
 
     fn references(require: Require, digests: &[Digest]) -> References {
         let value = |digest: &Digest| ReferenceValue { digest: *digest, origin: "test".to_owned() };
-        References { require, values: digests.iter().map(value).collect() }
+        References { require, expected: false, values: digests.iter().map(value).collect(), revoked: Vec::new() }
     }
 
     fn accepts(require: Require, digests: &[Digest]) -> bool {
-        matches!(decide(GOOD, &references(require, digests)), Verdict::Accept(_))
+        matches!(decide(GOOD, &references(require, digests), None), Verdict::Accept(_))
     }
 
     #[test]
@@ -139,17 +156,40 @@ mod tests {
 
     #[test]
     fn an_accepted_pin_is_named_even_where_none_is_enforced() {
-        let verdict = decide(GOOD, &references(Require::Never, &[GOOD]));
+        let verdict = decide(GOOD, &references(Require::Never, &[GOOD]), None);
         assert!(matches!(verdict, Verdict::Accept(Accepted::By(_))));
     }
 
     #[test]
     fn a_refusal_names_what_was_measured_and_what_was_expected() {
-        let Verdict::Refuse(refusal) = decide(GOOD, &references(Require::Auto, &[OTHER; 5])) else {
+        let Verdict::Refuse(refusal) = decide(GOOD, &references(Require::Auto, &[OTHER; 5]), None) else {
             panic!("accepted")
         };
         let text = refusal.to_string();
         assert!(text.contains(&GOOD.to_string()) && text.contains(&OTHER.to_string()), "{text}");
         assert!(text.ends_with("and 2 more"), "{text}");
+    }
+
+    #[test]
+    fn a_revoked_digest_is_refused_whoever_pins_or_signs_it_and_under_every_policy() {
+        let signed = ReferenceValue { digest: GOOD, origin: "signature".to_owned() };
+        for require in [Require::Auto, Require::Always, Require::Never] {
+            let references = References { revoked: vec![GOOD], ..references(require, &[GOOD]) };
+            let verdict = decide(GOOD, &references, Some(&signed));
+            assert_eq!(verdict, Verdict::Refuse(Refusal::Revoked { measured: GOOD }), "{require:?}");
+        }
+    }
+
+    #[test]
+    fn a_signature_over_the_binary_is_a_reference_value() {
+        let signed = ReferenceValue { digest: GOOD, origin: "signature".to_owned() };
+        let verdict = decide(GOOD, &references(Require::Always, &[OTHER]), Some(&signed));
+        assert_eq!(verdict, Verdict::Accept(Accepted::By(signed)));
+    }
+
+    #[test]
+    fn with_keys_configured_auto_demands_a_reference_value() {
+        let references = References { expected: true, ..references(Require::Auto, &[]) };
+        assert_eq!(decide(GOOD, &references, None), Verdict::Refuse(Refusal::NoReference { measured: GOOD }));
     }
 }

@@ -32,6 +32,17 @@ impl AttestError {
     }
 }
 
+impl AttestError {
+    /// Whether somebody else answered, or the sidecar claims to be another binary.
+    pub const fn is_tampering(&self) -> bool {
+        matches!(
+            self,
+            Self::Ask(SidecarError::Forged { .. })
+                | Self::Refused(Discrepancy::Digest { .. } | Discrepancy::Pid { .. })
+        )
+    }
+}
+
 /// What is wrong with a piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Discrepancy {

@@ -38,6 +38,12 @@ impl Audit {
         Self { sink, started: Instant::now() }
     }
 
+    /// Opens the trail for a command that an operator runs by hand, on a host where journald keeps it.
+    pub fn open_for_command() -> Self {
+        let sink = Journal::connect().map_or(Sink::Text, Sink::Journal);
+        Self { sink, started: Instant::now() }
+    }
+
     /// Records an event.
     pub fn record(&self, event: &Event) {
         if let Sink::Journal(journal) = &self.sink {

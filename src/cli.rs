@@ -1,8 +1,11 @@
 //! The command line. Every setting of `config::keys` is a flag; the rest is one file a subcommand.
 
+mod appraise;
+mod manifest;
 mod measure;
 mod run;
 mod settings;
+mod unlock;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,14 @@ enum Command {
     Run(run::Args),
     /// Print the digest of a file, as a pin is written
     Measure(measure::Args),
+    /// Say whether a binary may run, and which reference value says so
+    #[command(after_help = appraise::AFTER_HELP)]
+    Appraise(appraise::Args),
+    /// Work with release manifests
+    Manifest(manifest::Args),
+    /// Clear the lock that tampering set
+    #[command(after_help = unlock::AFTER_HELP)]
+    Unlock(unlock::Args),
 }
 
 /// Parses the command line and runs it. `inherited` are the sockets, taken before there were threads.
@@ -45,6 +56,9 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
     match cli.command {
         Command::Run(args) => run::main(&args, inherited),
         Command::Measure(args) => measure::main(&args),
+        Command::Appraise(args) => appraise::main(&args),
+        Command::Manifest(args) => manifest::main(&args),
+        Command::Unlock(args) => unlock::main(&args),
     }
 }
 
@@ -52,4 +66,14 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
 fn fail(error: &dyn std::error::Error, exit_code: u8) -> ExitCode {
     eprintln!("cryftgo-tee: {}", one_line(error));
     ExitCode::from(exit_code)
+}
+
+/// Prints to standard output. A reader that closed the pipe has what it wanted, but a full disk must not look
+/// like success.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(&error, exit::IO),
+        _ => ExitCode::SUCCESS,
+    }
 }

@@ -2,7 +2,7 @@
 
 use contract::exit;
 
-use crate::{appraise, attest, config, identity, launch, measure, notify, sidecar, watch};
+use crate::{appraise, attest, config, identity, launch, lock, measure, notify, sidecar, watch};
 
 /// Why the verifier stopped.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,8 @@ pub enum Error {
     Measure(#[from] measure::MeasureError),
     #[error("read reference values")]
     Reference(#[from] appraise::ReferenceError),
+    #[error("the service is locked")]
+    Locked(#[from] lock::LockError),
     #[error("appraise the sidecar")]
     Appraise(#[from] appraise::Refusal),
     #[error("launch the sidecar")]
@@ -43,7 +45,8 @@ impl Error {
             Self::Config(_) | Self::Sockets(_) => exit::CONFIG,
             Self::Measure(error) => error.exit_code(),
             Self::Reference(error) => error.exit_code(),
-            Self::Appraise(_) | Self::Watch(_) => exit::INTEGRITY,
+            // A mark that cannot be read keeps the service down like one that can.
+            Self::Appraise(_) | Self::Watch(_) | Self::Locked(_) => exit::INTEGRITY,
             Self::Launch(error) => error.exit_code(),
             Self::Sidecar(error) => error.exit_code(),
             Self::Attest(error) => error.exit_code(),
@@ -61,6 +64,7 @@ impl Error {
             Self::Sockets(_) => "sockets",
             Self::Measure(_) => "measure",
             Self::Reference(_) | Self::Appraise(_) => "appraise",
+            Self::Locked(_) => "lock",
             Self::Launch(_) => "launch",
             Self::Attest(_) => "attest",
             Self::Sidecar(_) => "signer",
@@ -69,6 +73,23 @@ impl Error {
             Self::Budget(_) => "restart",
             Self::Notify(_) => "notify",
             Self::Signals(_) => "signals",
+        }
+    }
+
+    /// Whether this is tampering, found beyond doubt, which locks the service (FAULTS: lock); everything else
+    /// that is refused may be an operator's slip, and a corrected configuration is enough to go on.
+    pub const fn is_tampering(&self) -> bool {
+        match self {
+            Self::Appraise(refusal) => matches!(refusal, appraise::Refusal::Unknown { .. }),
+            Self::Launch(error) => {
+                matches!(error, launch::LaunchError::OtherImage { .. } | launch::LaunchError::Unsealed)
+            }
+            Self::Attest(error) => error.is_tampering(),
+            Self::Sidecar(error) | Self::Identity(identity::IdentityError::Generate { source: error, .. }) => {
+                matches!(error, sidecar::SidecarError::Forged { .. })
+            }
+            Self::Watch(_) => true,
+            _ => false,
         }
     }
 

@@ -11,10 +11,11 @@ use crate::appraise::{self, Accepted, Appraised, References, appraise};
 use crate::attest::attest;
 use crate::audit::{Audit, Event};
 use crate::config::Settings;
-use crate::error::Error;
+use crate::error::{Error, one_line};
 use crate::identity::{self, Identity, Origin, Store};
 use crate::launch::sockets::{Inherited, Sockets};
 use crate::launch::{self, Child, ChildEnvironment, LaunchError, launch};
+use crate::lock::Lock;
 use crate::measure::{self, Image, PathCheck};
 use crate::notify::{self, Notify};
 use crate::sidecar::{Client, Peer};
@@ -39,10 +40,22 @@ pub async fn run(settings: &Settings, inherited: Inherited) -> Result<(), Failur
     let audit = Audit::open();
     serve(settings, inherited, &audit).await.map_err(|error| {
         let (step, reason, exit_code) = (error.step(), error.one_line(), error.exit_code());
+        if error.is_tampering() {
+            lock_down(settings, &audit, step, &reason);
+        }
         Notify.stopping(&format!("Refused at step {step}: {reason}"));
         audit.record(&Event::Refused { step, reason, exit_code });
         Failure { error, told: audit.is_journal() }
     })
+}
+
+/// Sets the mark that keeps everything down until an operator looked. That it cannot be set is one more thing
+/// to tell, and no reason to go on: the exit code alone keeps systemd from restarting.
+fn lock_down(settings: &Settings, audit: &Audit, step: &'static str, reason: &str) {
+    match Lock::at(&settings.state_dir).set(step, reason) {
+        Ok(()) => audit.record(&Event::Locked { reason: reason.to_owned() }),
+        Err(error) => audit.record(&Event::LockFailed { reason: one_line(&error) }),
+    }
 }
 
 async fn serve(settings: &Settings, inherited: Inherited, audit: &Audit) -> Result<(), Error> {
@@ -52,12 +65,17 @@ async fn serve(settings: &Settings, inherited: Inherited, audit: &Audit) -> Resu
         return Ok(());
     }
     let mut stop = Stop::listen().map_err(Error::Signals)?;
+    Lock::at(&settings.state_dir).check()?;
+    let (references, floor) = appraise::read(&settings.trust, &settings.state_dir)?;
+    if let Some(floor) = floor {
+        floor.save(&settings.state_dir).map_err(appraise::ReferenceError::from)?;
+    }
     let mut verifier = Verifier {
         settings,
         audit,
-        references: appraise::read(&settings.trust)?,
+        references,
         run_as: launch::find_user(settings.user.as_deref())?,
-        store: Store::open(&settings.state_dir).map_err(identity::IdentityError::from)?,
+        store: Store::open(&settings.identity_dir).map_err(identity::IdentityError::from)?,
         sockets: Sockets::open(inherited, settings)?,
     };
     verifier.supervise(&mut stop).await
@@ -130,7 +148,8 @@ impl Verifier<'_> {
             self.audit.record(&Event::PathUnchecked { path: settings.binary.clone() });
         }
 
-        let image = appraise(image, &self.references)?;
+        let signed = appraise::detached(&image, &settings.binary, &settings.trust)?;
+        let image = appraise(image, &self.references, signed.as_ref())?;
         let digest = image.get().digest();
         self.references.hold_on_to(digest);
         self.step(3, &status::appraised(&image));

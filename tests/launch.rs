@@ -105,7 +105,7 @@ fn the_child_holds_no_capability_and_can_gain_no_privilege() {
 #[test]
 fn as_root_the_child_runs_as_the_configured_user_and_no_group_stays() {
     if !nix::unistd::geteuid().is_root() {
-        println!("SKIPPED as_root_the_child_runs_as_the_configured_user_and_no_group_stays: needs root");
+        support::skip("as_root_the_child_runs_as_the_configured_user_and_no_group_stays", "needs root");
         return;
     }
     let host = Host::new();

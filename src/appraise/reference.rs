@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use contract::{Digest, exit};
 
+use super::manifest::{self, Believed, Floor, ManifestError, Release};
+use super::signature;
 use crate::config::{ConfigError, Require, TrustSettings, list_folder};
+use crate::measure::Image;
 
 /// A digest that may run, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +32,12 @@ impl fmt::Display for ReferenceValue {
 pub struct References {
     /// When one is demanded.
     pub require: Require,
-    /// What is known.
+    /// Keys or a manifest are configured, so whoever did that expects them to decide.
+    pub expected: bool,
+    /// What is known to be good.
     pub values: Vec<ReferenceValue>,
+    /// What may not run, whoever else says it may.
+    pub revoked: Vec<Digest>,
 }
 
 impl References {
@@ -49,6 +56,10 @@ impl References {
 pub enum ReferenceError {
     #[error("list pins")]
     List(#[from] ConfigError),
+    #[error("release manifest")]
+    Manifest(#[from] ManifestError),
+    #[error("read the signatures of {path}", path = path.display())]
+    Signatures { path: PathBuf, source: io::Error },
     #[error("read pins from {path}", path = path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{path}, line {line}: expected a digest and a name, as sha256sum prints them, found {found:?}", path = path.display())]
@@ -59,18 +70,20 @@ impl ReferenceError {
     /// Exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::List(_) | Self::Read { .. } => exit::IO,
-            Self::Line { .. } => exit::DATA,
+            Self::Manifest(ManifestError::Refused { .. }) => exit::INTEGRITY,
+            Self::Manifest(ManifestError::DamagedFloor { .. }) | Self::Line { .. } => exit::DATA,
+            Self::Manifest(_) | Self::List(_) | Self::Read { .. } | Self::Signatures { .. } => exit::IO,
         }
     }
 }
 
-/// Reads every reference value that the settings name.
+/// Reads every reference value that the settings name. Changes nothing on disk: what a manifest has to be
+/// remembered for comes back beside them, for [`Floor::save`].
 ///
 /// # Errors
 /// [`ReferenceError`], which names file and line. One bad line refuses them all: a list that is half read
 /// may lack the very line that matters.
-pub fn read(settings: &TrustSettings) -> Result<References, ReferenceError> {
+pub fn read(settings: &TrustSettings, state_dir: &Path) -> Result<(References, Option<Floor>), ReferenceError> {
     let from_settings = settings.pins.iter();
     let mut values: Vec<ReferenceValue> =
         from_settings.map(|digest| ReferenceValue { digest: *digest, origin: "trust.pins".to_owned() }).collect();
@@ -80,7 +93,41 @@ pub fn read(settings: &TrustSettings) -> Result<References, ReferenceError> {
             values.extend(parse(&path, &text)?);
         }
     }
-    Ok(References { require: settings.require, values })
+    let expected = settings.manifest.is_some() || !settings.keys.is_empty();
+    let mut references = References { require: settings.require, expected, values, revoked: Vec::new() };
+    let Some(path) = &settings.manifest else { return Ok((references, None)) };
+    let Believed { manifest, floor } = manifest::read(path, settings, Floor::load(state_dir)?)?;
+    let may_run = |release: &&Release| settings.version.as_ref().is_none_or(|wanted| release.version == *wanted);
+    references.values.extend(manifest.releases.iter().filter(may_run).map(|release| ReferenceValue {
+        digest: release.hash,
+        origin: format!("{}, version {}, release {}", path.display(), manifest.version, release.version),
+    }));
+    references.revoked = manifest.revoked;
+    Ok((references, Some(floor)))
+}
+
+/// A signature over the binary itself, `PATH.minisig`, as a reference value: where enough trusted keys made
+/// one over exactly this image.
+///
+/// # Errors
+/// [`ReferenceError::Signatures`].
+pub fn detached(
+    image: &Image,
+    path: &Path,
+    settings: &TrustSettings,
+) -> Result<Option<ReferenceValue>, ReferenceError> {
+    if settings.keys.is_empty() {
+        return Ok(None);
+    }
+    let examined = signature::examine(path, image.content(), &settings.keys)
+        .map_err(|source| ReferenceError::Signatures { path: path.to_owned(), source })?;
+    let signers = signature::signers(&examined, &settings.keys);
+    if signers == 0 || signers < usize::try_from(settings.threshold).unwrap_or(usize::MAX) {
+        return Ok(None);
+    }
+    let files: Vec<String> =
+        examined.iter().filter(|one| one.outcome.is_ok()).map(|one| one.path.display().to_string()).collect();
+    Ok(Some(ReferenceValue { digest: image.digest(), origin: files.join(", ") }))
 }
 
 fn read_bounded(path: &Path) -> io::Result<String> {
@@ -120,11 +167,7 @@ mod tests {
     const DIGITS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
     fn settings(folder: &Path) -> TrustSettings {
-        TrustSettings {
-            require: Require::Auto,
-            pins: Vec::new(),
-            pins_d: vec![folder.to_owned(), folder.join("absent")],
-        }
+        TrustSettings { pins_d: vec![folder.to_owned(), folder.join("absent")], ..TrustSettings::default() }
     }
 
     #[test]
@@ -134,7 +177,7 @@ mod tests {
         let text = format!("# ours\n\n{DIGITS}  /usr/bin/cryfttee\n{upper} *cryfttee\nsha256:{DIGITS}\n");
         std::fs::write(folder.path().join("cryfttee"), text).expect("write");
         std::fs::write(folder.path().join(".cryfttee.swp"), "not a pin").expect("write");
-        let references = read(&settings(folder.path())).expect("good");
+        let (references, _) = read(&settings(folder.path()), folder.path()).expect("good");
         assert_eq!(references.values.len(), 3);
         assert!(references.values.iter().all(|value| value.digest.to_string() == format!("sha256:{DIGITS}")));
         assert!(references.values[1].origin.ends_with("cryfttee:4"), "{}", references.values[1].origin);
@@ -145,7 +188,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         std::fs::write(folder.path().join("pins"), format!("{DIGITS}  good\n{}  short\n", &DIGITS[1..]))
             .expect("write");
-        let error = read(&settings(folder.path())).expect_err("refused");
+        let error = read(&settings(folder.path()), folder.path()).expect_err("refused");
         assert!(error.to_string().contains("pins, line 2"), "{error}");
         assert_eq!(error.exit_code(), exit::DATA);
     }
@@ -153,12 +196,13 @@ mod tests {
     #[test]
     fn the_first_measurement_becomes_the_reference_only_where_there_is_none() {
         let first = Digest::new([1; 32]);
-        let mut none = References { require: Require::Auto, values: Vec::new() };
+        let mut none = References { require: Require::Auto, expected: false, values: Vec::new(), revoked: Vec::new() };
         none.hold_on_to(first);
         none.hold_on_to(Digest::new([2; 32]));
         assert_eq!(none.values.len(), 1);
         assert_eq!(none.values[0].digest, first);
-        let mut never = References { require: Require::Never, values: Vec::new() };
+        let mut never =
+            References { require: Require::Never, expected: false, values: Vec::new(), revoked: Vec::new() };
         never.hold_on_to(first);
         assert!(never.values.is_empty());
     }

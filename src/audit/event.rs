@@ -40,6 +40,9 @@ pub enum Event {
     Restarting { attempt: u32, after: Duration },
     Stopping,
     Stopped { how: String },
+    Locked { reason: String },
+    LockFailed { reason: String },
+    Unlocked { reason: String, finding: String },
     Refused { step: &'static str, reason: String, exit_code: u8 },
 }
 
@@ -89,6 +92,11 @@ impl Event {
             }
             Self::Stopping => "Stopping the sidecar".to_owned(),
             Self::Stopped { how } => format!("Stopped; the sidecar ended with {how}"),
+            Self::Locked { reason } => {
+                format!("Locked until an operator clears it with cryftgo-tee unlock --reason \"…\": {reason}")
+            }
+            Self::LockFailed { reason } => format!("The lock could not be set: {reason}"),
+            Self::Unlocked { reason, finding } => format!("Unlocked: {reason} (it was locked because {finding})"),
             Self::Refused { step, reason, exit_code } => format!("Refused at step {step}: {reason} (exit {exit_code})"),
         }
     }
@@ -123,6 +131,9 @@ impl Event {
             Self::Stopping => ("stopping", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a510"),
             Self::Stopped { .. } => ("stopped", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a511"),
             Self::Refused { .. } => ("refused", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a512"),
+            Self::Locked { .. } => ("locked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a514"),
+            Self::LockFailed { .. } => ("lock-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a515"),
+            Self::Unlocked { .. } => ("unlocked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a516"),
             Self::PathUnchecked { .. } => ("path-unchecked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a513"),
         }
     }
@@ -130,7 +141,9 @@ impl Event {
     /// How much it matters.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Refused { exit_code: contract::exit::INTEGRITY, .. } => Severity::Critical,
+            Self::Refused { exit_code: contract::exit::INTEGRITY, .. }
+            | Self::Locked { .. }
+            | Self::LockFailed { .. } => Severity::Critical,
             Self::Refused { .. } => Severity::Error,
             Self::Unreferenced { .. }
             | Self::PathUnchecked { .. }
@@ -187,6 +200,11 @@ impl Event {
             }
             Self::Restarting { attempt, .. } => add("CRYFTTEE_ATTEMPT", attempt.to_string()),
             Self::Stopped { how } => add("CRYFTTEE_HOW", how.clone()),
+            Self::Locked { reason } | Self::LockFailed { reason } => add("CRYFTTEE_REASON", reason.clone()),
+            Self::Unlocked { reason, finding } => {
+                add("CRYFTTEE_REASON", reason.clone());
+                add("CRYFTTEE_FINDING", finding.clone());
+            }
             Self::Refused { step, reason, exit_code } => {
                 add("CRYFTTEE_STEP", (*step).to_owned());
                 add("CRYFTTEE_REASON", reason.clone());

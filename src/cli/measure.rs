@@ -1,12 +1,9 @@
 //! `cryftgo-tee measure PATH`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use contract::exit;
-
-use super::fail;
+use super::{fail, print};
 use crate::error::Error;
 use crate::measure;
 
@@ -32,9 +29,5 @@ pub(super) fn main(args: &Args) -> ExitCode {
     } else {
         digest.to_string()
     };
-    // A reader that closed the pipe has what it wanted, but a full disk must not look like success.
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(&error, exit::IO),
-        _ => ExitCode::SUCCESS,
-    }
+    print(&line)
 }

@@ -9,6 +9,7 @@ use figment::Figment;
 
 use super::ConfigError;
 use super::keys::{KEYS, Key};
+use crate::appraise::TrustedKey;
 use crate::measure::PathCheck;
 
 /// How clients reach the sidecar.
@@ -47,9 +48,10 @@ pub enum ImageKind {
 }
 
 /// When a reference value is demanded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Require {
     /// As soon as there is one.
+    #[default]
     Auto,
     /// Always; without one nothing runs.
     Always,
@@ -58,7 +60,7 @@ pub enum Require {
 }
 
 /// Reference values and what they decide.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TrustSettings {
     /// When one is demanded.
     pub require: Require,
@@ -66,6 +68,14 @@ pub struct TrustSettings {
     pub pins: Vec<Digest>,
     /// Folders with files of digests.
     pub pins_d: Vec<PathBuf>,
+    /// The signed release manifest.
+    pub manifest: Option<PathBuf>,
+    /// Keys whose signatures count.
+    pub keys: Vec<TrustedKey>,
+    /// How many different ones must have signed.
+    pub threshold: u32,
+    /// The one release that may run; none means any that the manifest lists.
+    pub version: Option<String>,
 }
 
 /// How many crashes are forgiven.
@@ -96,6 +106,7 @@ pub struct Settings {
     pub user: Option<String>,
     pub stop_grace: Duration,
     pub trust: TrustSettings,
+    pub identity_dir: PathBuf,
     pub state_dir: PathBuf,
     pub watch_interval: Duration,
     pub restart: RestartBudget,
@@ -117,7 +128,7 @@ pub(super) fn validate(layers: &Figment) -> Result<Settings, ConfigError> {
         control_socket: values.absolute("control.socket")?,
         image: values.word("launch.image", &[("sealed", ImageKind::Sealed), ("fd", ImageKind::Fd)])?,
         check_path: if values.get("launch.check_path")? { PathCheck::Enforced } else { PathCheck::Off },
-        user: Some(values.text("launch.user")?).filter(|user| !user.is_empty()),
+        user: values.optional("launch.user")?,
         stop_grace: values.time("launch.stop_grace")?,
         trust: TrustSettings {
             require: values.word(
@@ -126,11 +137,27 @@ pub(super) fn validate(layers: &Figment) -> Result<Settings, ConfigError> {
             )?,
             pins: values.pins("trust.pins")?,
             pins_d: values.get::<Vec<PathBuf>>("trust.pins_d")?,
+            manifest: values.optional("trust.manifest")?.map(PathBuf::from),
+            keys: values.trusted_keys("trust.keys")?,
+            threshold: values.get("trust.threshold")?,
+            version: values.optional("trust.version")?,
         },
-        state_dir: values.absolute("identity.state_dir")?,
+        identity_dir: values.absolute("identity.state_dir")?,
+        state_dir: values.absolute("state_dir")?,
         watch_interval: values.time("watch.interval")?,
         restart: RestartBudget { max: values.get("watch.restart.max")?, within: values.time("watch.restart.within")? },
     };
+    let trust = &settings.trust;
+    // Each of these would look like protection and be none.
+    if trust.manifest.is_some() && trust.keys.is_empty() {
+        return Err(values.wrong("trust.manifest", "a manifest is worth its signatures: set trust.keys"));
+    }
+    if trust.threshold == 0 || (!trust.keys.is_empty() && trust.threshold as usize > trust.keys.len()) {
+        return Err(values.wrong("trust.threshold", "expected at least 1, and no more than there are trust.keys"));
+    }
+    if trust.version.is_some() && trust.manifest.is_none() {
+        return Err(values.wrong("trust.version", "a version is looked up in a manifest: set trust.manifest"));
+    }
     // A CA is for https, which this version does not serve: silence would let its author believe in it.
     if !tls_ca.is_empty() {
         return Err(
@@ -160,6 +187,11 @@ impl Values<'_> {
 
     fn text(&self, path: &str) -> Result<String, ConfigError> {
         self.get(path)
+    }
+
+    /// A text, or none where it is empty: so a stronger layer can take back what a weaker one set.
+    fn optional(&self, path: &str) -> Result<Option<String>, ConfigError> {
+        Ok(Some(self.text(path)?).filter(|text| !text.is_empty()))
     }
 
     fn word<T: Copy>(&self, path: &str, words: &[(&str, T)]) -> Result<T, ConfigError> {
@@ -211,6 +243,14 @@ impl Values<'_> {
             Some(rest) if !rest.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control()) => Ok(text),
             _ => Err(self.wrong(path, format!("expected a URL that starts with http:// or https://, found {text:?}"))),
         }
+    }
+
+    fn trusted_keys(&self, path: &str) -> Result<Vec<TrustedKey>, ConfigError> {
+        let texts: Vec<String> = self.get(path)?;
+        let read = |text: &String| {
+            text.parse().map_err(|_| self.wrong(path, format!("{text:?} is not a minisign public key")))
+        };
+        texts.iter().map(read).collect()
     }
 
     fn pins(&self, path: &str) -> Result<Vec<Digest>, ConfigError> {

@@ -36,7 +36,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(settings.request_timeout, Duration::from_secs(30));
     assert_eq!(settings.startup_timeout, Duration::from_secs(30));
     assert_eq!(settings.watch_interval, Duration::from_secs(10));
-    assert_eq!(settings.state_dir, Path::new("/var/lib/cryftgo"));
+    assert_eq!(settings.identity_dir, Path::new("/var/lib/cryftgo"));
+    assert_eq!(settings.state_dir, Path::new("/var/lib/cryftgo-tee"));
     assert_eq!(settings.control_socket, Path::new("/run/cryftgo-tee/control.sock"));
 }
 

@@ -1,17 +1,18 @@
 //! The public keys and the Node ID on disk: written so that a crash leaves the old file or the new one, read
 //! so that a damaged file is never "no key" (CONTRACT: files).
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use contract::wire::Registered;
 use contract::{BlsPublicKey, NodeId, TlsPublicKey, exit};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
+
+use crate::{clock, durable};
 
 const BLS: &str = "staking/bls_pubkey";
 const TLS: &str = "staking/tls_pubkey";
@@ -91,11 +92,7 @@ impl Store {
     /// [`StoreError`].
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         for folder in [root.to_owned(), root.join("staking"), root.join("keys")] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)
-                .map_err(|source| StoreError::Folder { path: folder.clone(), source })?;
+            durable::make_folder(&folder).map_err(|source| StoreError::Folder { path: folder.clone(), source })?;
         }
         let path = root.join("staking/.lock");
         let failed = |source| StoreError::Lock { path: path.clone(), source };
@@ -150,8 +147,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Write`]; then the next start finds the key in the signer and adopts it.
     pub fn save_bls(&self, made: &Registered<BlsPublicKey>) -> Result<(), StoreError> {
-        let record =
-            BlsRecord { pubkey: made.pubkey, secret_path: made.secret_path.clone(), created_at: seconds_since_1970() };
+        let record = BlsRecord { pubkey: made.pubkey, secret_path: made.secret_path.clone(), created_at: clock::now() };
         self.write_record(BLS_RECORD, &record)?;
         self.write_line(BLS, &made.pubkey.to_string())
     }
@@ -166,7 +162,7 @@ impl Store {
             node_id: NodeId::of(&made.pubkey).to_string(),
             secret_path: made.secret_path.clone(),
             certificate: made.certificate.clone().unwrap_or_default(),
-            created_at: seconds_since_1970(),
+            created_at: clock::now(),
         };
         self.write_record(TLS_RECORD, &record)?;
         self.write_line(TLS, &made.pubkey.to_string())
@@ -241,13 +237,14 @@ impl Store {
         /// A certificate is the largest thing in any of these files.
         const MAX: u64 = 64 * 1024;
         let path = self.path(name);
-        let mut file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|source| StoreError::Read { path: path.clone(), source })?,
-        }
-        .take(MAX);
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|source| StoreError::Read { path, source })?;
+        let bytes = match durable::read(&path, MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Err(self.damaged(name, error.to_string()));
+            }
+            Err(source) => return Err(StoreError::Read { path, source }),
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
         if bytes.is_empty() {
             return Err(self.damaged(name, "it is empty".to_owned()));
         }
@@ -263,33 +260,10 @@ impl Store {
         self.write(name, format!("{text}\n").as_bytes())
     }
 
-    /// Writes a temporary file, flushes it, renames it over the old one and flushes the folder.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path(name);
-        let temporary = path.with_added_extension("new");
-        write_and_rename(&path, &temporary, bytes).map_err(|source| {
-            let _ = fs::remove_file(&temporary);
-            StoreError::Write { path, source }
-        })
+        durable::write(&path, bytes).map_err(|source| StoreError::Write { path, source })
     }
-}
-
-fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
-    // One that a crash left behind; the lock says that nobody is writing it now.
-    match fs::remove_file(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    File::open(folder)?.sync_all()
-}
-
-fn seconds_since_1970() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -43,6 +43,11 @@ impl Image {
         self.size
     }
 
+    /// Its bytes.
+    pub const fn content(&self) -> &File {
+        &self.file
+    }
+
     /// Whether these are sealed bytes or a file that its owner can still write.
     pub const fn kind(&self) -> ImageKind {
         self.kind

@@ -235,7 +235,8 @@ mod tests {
     #[test]
     fn another_owner_anywhere_on_the_way_is_refused() {
         if !nix::unistd::geteuid().is_root() {
-            println!("SKIPPED another_owner_anywhere_on_the_way_is_refused: needs root");
+            use std::io::Write as _;
+            let _ = writeln!(io::stdout(), "SKIPPED: another_owner_anywhere_on_the_way_is_refused: needs root");
             return;
         }
         for name in ["usr", "usr/bin", "usr/bin/program"] {

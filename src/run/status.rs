@@ -1,11 +1,12 @@
 //! The sentences of the story: events from what the stages returned, and the STATUS of a service that works.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use contract::Digest;
 use contract::wire::{Attestation, StakingStatus};
 
 use super::{Accepted, Appraised, Event, Identity, Image, Origin, Settings};
+use crate::clock;
 use crate::config::ImageKind;
 
 pub(super) fn measured(settings: &Settings, image: &Image, took: Duration) -> Event {
@@ -59,11 +60,6 @@ pub(super) fn checked(
     checks: u64,
     took: Duration,
 ) -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (hours, minutes, seconds) = (since / 3600 % 24, since / 60 % 60, since % 60);
-    format!(
-        "{} · check {checks} at {hours:02}:{minutes:02}:{seconds:02} UTC took {} ms",
-        ready(identity, evidence, digest),
-        took.as_millis()
-    )
+    let (checked, at) = (ready(identity, evidence, digest), clock::utc(clock::now()));
+    format!("{checked} · check {checks} at {at} took {} ms", took.as_millis())
 }

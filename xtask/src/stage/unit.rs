@@ -241,6 +241,7 @@ impl UnitSettings {
         let interval = self.watch_interval.map(|time| format!("{}ms", time.as_millis()));
         let mut flags: Vec<(&str, &OsStr)> = vec![("--cryfttee-signer", "true".as_ref())];
         let (pins, control, state) = (at("pins.d"), at("run/control.sock"), at("state"));
+        let verifier_state = at("verifier");
         flags.extend([
             ("--config", config.as_os_str()),
             ("--cryfttee-binary", self.sidecar.as_os_str()),
@@ -248,6 +249,8 @@ impl UnitSettings {
             ("--web3signer-url", self.signer_url.as_ref()),
             ("--control-socket", control.as_os_str()),
             ("--identity-state-dir", state.as_os_str()),
+            // The tamper mark of the flipped byte belongs to the demo, not to the host.
+            ("--state-dir", verifier_state.as_os_str()),
             // A build folder is often its group's too, and cargo links a binary under two names.
             ("--launch-check-path", "false".as_ref()),
             ("--trust-pins", pin.as_ref()),

@@ -1,0 +1,64 @@
+//! `cryftgo-tee appraise [PATH]`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use contract::exit;
+
+use super::settings::SettingArgs;
+use super::{fail, print};
+use crate::appraise::{self, Accepted, Verdict};
+use crate::config::Settings;
+use crate::error::{Error, one_line};
+use crate::measure;
+
+pub(super) const AFTER_HELP: &str = "\
+Nothing is started and nothing is written. Exit codes: 0 it may run, 77 it may not, 65 and 74 something could
+not be read, 78 configuration.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The binary; without it, the configured one
+    path: Option<PathBuf>,
+    /// Print {"path", "digest", "accepted", "reference" or "reason"}
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+pub(super) fn main(args: &Args) -> ExitCode {
+    match appraise(args) {
+        Ok(code) => code,
+        Err(error) => fail(&error, error.exit_code()),
+    }
+}
+
+fn appraise(args: &Args) -> Result<ExitCode, Error> {
+    let settings = Settings::load(args.settings.command_line())?;
+    let path = args.path.as_ref().unwrap_or(&settings.binary);
+    let (references, _) = appraise::read(&settings.trust, &settings.state_dir)?;
+    let image = measure::seal(path, settings.image, settings.check_path)?;
+    let signed = appraise::detached(&image, path, &settings.trust)?;
+    let digest = image.digest();
+    let (accepted, why) = match appraise::decide(digest, &references, signed.as_ref()) {
+        Verdict::Accept(Accepted::By(reference)) => (true, reference.origin),
+        Verdict::Accept(Accepted::WithoutReference) => {
+            (true, "nothing: there is no reference value and none is demanded".to_owned())
+        }
+        Verdict::Accept(Accepted::Unenforced) => {
+            (true, "nothing: no reference value names it, and trust.require = \"never\"".to_owned())
+        }
+        Verdict::Refuse(refusal) => (false, one_line(&refusal)),
+    };
+    let line = if args.json {
+        let why_name = if accepted { "reference" } else { "reason" };
+        serde_json::json!({ "path": path, "digest": digest, "accepted": accepted, why_name: why }).to_string()
+    } else if accepted {
+        format!("accepted {digest} by {why}")
+    } else {
+        format!("refused {why}")
+    };
+    let printed = print(&line);
+    Ok(if accepted { printed } else { ExitCode::from(exit::INTEGRITY) })
+}

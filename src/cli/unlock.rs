@@ -1,0 +1,49 @@
+//! `cryftgo-tee unlock --reason "…"`.
+
+use std::process::ExitCode;
+
+use contract::exit;
+
+use super::settings::SettingArgs;
+use super::{fail, print};
+use crate::audit::{Audit, Event};
+use crate::config::Settings;
+use crate::error::Error;
+use crate::lock::Lock;
+
+pub(super) const AFTER_HELP: &str = "\
+Find out first how another binary came to stand there, or another process to answer: journalctl -u cryftgo-tee
+has the finding. Then unlock, and start again: systemctl reset-failed cryftgo-tee; systemctl start cryftgo-tee";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What was found out; goes into the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+pub(super) fn main(args: &Args) -> ExitCode {
+    match unlock(args) {
+        Ok(code) => code,
+        Err(error) => fail(&error, error.exit_code()),
+    }
+}
+
+fn unlock(args: &Args) -> Result<ExitCode, Error> {
+    let reason = args.reason.trim();
+    if reason.is_empty() {
+        eprintln!("cryftgo-tee: --reason is empty: say what was found out");
+        return Ok(ExitCode::from(exit::USAGE));
+    }
+    let settings = Settings::load(args.settings.command_line())?;
+    let lock = Lock::at(&settings.state_dir);
+    let Some(finding) = lock.mark()? else {
+        return Ok(print("not locked: nothing to do"));
+    };
+    // The record first: an unlock that nobody can read of later must not happen.
+    Audit::open_for_command().record(&Event::Unlocked { reason: reason.to_owned(), finding: finding.clone() });
+    lock.clear()?;
+    Ok(print(&format!("unlocked; it was locked because {}", crate::audit::sanitise(&finding))))
+}

@@ -1,0 +1,103 @@
+//! Wall-clock time: seconds since 1970, and how people write them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970; 0 where the clock stands before that.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// `2026-11-22T19:12:00Z` (RFC 3339).
+pub fn utc(seconds: u64) -> String {
+    /// The last second of the year 9999; a number beyond it is nobody's time.
+    const LAST: u64 = 253_402_300_799;
+    let seconds = seconds.min(LAST);
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Reads what [`utc`] writes, and nothing else: one form, whole seconds, `Z`.
+pub fn parse_utc(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 20 || !text.is_ascii() {
+        return None;
+    }
+    let number = |at: usize, length: usize| text[at..at + length].parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    // Whatever is out of range, or spelled with a sign or a space, does not come out as it went in.
+    (utc(seconds) == text).then_some(seconds)
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar; years counted from March, so that the leap day
+/// is the last of its year.
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    /// From 0000-03-01 to 1970-01-01.
+    const EPOCH: u64 = 719_468;
+    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - EPOCH
+}
+
+fn date(days_since_1970: u64) -> (u64, u64, u64) {
+    let mut year = 1970 + days_since_1970 / 366;
+    while days(year + 1, 1, 1) <= days_since_1970 {
+        year += 1;
+    }
+    let month = (1..=12).rev().find(|month| days(year, *month, 1) <= days_since_1970).unwrap_or(1);
+    (year, month, days_since_1970 - days(year, month, 1) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_and_read_as_date_does() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (1_795_374_720, "2026-11-22T19:12:00Z"),
+        ] {
+            assert_eq!(utc(seconds), text);
+            assert_eq!(parse_utc(text), Some(seconds));
+        }
+    }
+
+    #[test]
+    fn every_day_of_two_centuries_comes_out_as_it_went_in() {
+        for day in 0..73_049 {
+            let seconds = day * 86_400 + 86_399;
+            assert_eq!(parse_utc(&utc(seconds)), Some(seconds));
+        }
+    }
+
+    #[test]
+    fn no_other_spelling_is_read() {
+        for text in [
+            "",
+            "2026-11-22",
+            "2026-11-22T19:12:00",
+            "2026-11-22t19:12:00z",
+            "2026-11-22T19:12:00+00",
+            "2026-02-30T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-22T24:00:00Z",
+            "2026-11-22T19:60:00Z",
+            "2026-11-22 19:12:00Z",
+            "+026-11-22T19:12:00Z",
+            "1969-12-31T23:59:59Z",
+            "2026-11-22T19:12:0éZ",
+        ] {
+            assert_eq!(parse_utc(text), None, "{text}");
+        }
+    }
+}

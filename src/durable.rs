@@ -1,0 +1,69 @@
+//! Files that a crash leaves whole: the old one or the new one, never a mixture.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Writes a temporary file beside `path`, flushes it, renames it over the old one and flushes the folder.
+/// The file is the owner's alone (0600). One writer at a time.
+///
+/// # Errors
+/// The operation that failed; the old file is whole then, and the temporary one gone.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_added_extension("new");
+    write_and_rename(path, &temporary, bytes).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+    // One that a crash left behind.
+    remove(temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    flush_folder_of(path)
+}
+
+/// Removes a file for good. That there is none is no error.
+///
+/// # Errors
+/// The operation that failed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => flush_folder_of(path),
+    }
+}
+
+/// The bytes of a file, or none where there is no file.
+///
+/// # Errors
+/// The operation that failed; [`io::ErrorKind::FileTooLarge`] beyond `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+/// Makes a folder, and those above it, that only the owner may enter. One that is there stays as it is.
+///
+/// # Errors
+/// The operation that failed.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn flush_folder_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
