@@ -109,6 +109,9 @@ async fn inherited_sockets_are_served_behind_the_gate_and_drained_on_sigterm() {
     assert_eq!((&evidence["hash_source"], &evidence["nonce"]), (&json!("verified"), &json!(nonce)));
     assert_eq!(evidence["pid"], running.0.id());
     assert_eq!(open_files(running.0.id()), ["/dev/null", "/dev/null", "pipe", "socket", "socket"]);
+    for fd in [3, 4] {
+        assert!(closes_on_exec(running.0.id(), fd), "{fd} must not reach a child");
+    }
 
     let mut early = Client::connect(&api).await;
     early.send(format!("GET {ATTESTATION} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
@@ -137,6 +140,13 @@ fn open_files(pid: u32) -> Vec<String> {
         text.split(':').next().unwrap_or_default().to_owned()
     };
     (0..5).map(show).collect()
+}
+
+fn closes_on_exec(pid: u32, fd: u32) -> bool {
+    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).expect("open");
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags").trim();
+    let cloexec = nix::fcntl::OFlag::O_CLOEXEC.bits();
+    i32::from_str_radix(flags, 8).expect("octal") & cloexec != 0
 }
 
 #[tokio::test]
