@@ -61,13 +61,21 @@ impl LaunchError {
     }
 }
 
-/// The two listening sockets that the child inherits (DESIGN: the gate).
+impl LaunchError {
+    /// Whether a look at a process that is gone would fail like this. That something else than the image was
+    /// found is never absence.
+    pub const fn may_be_absence(&self) -> bool {
+        matches!(self, Self::Measure(_) | Self::ReadSeals(_) | Self::ReadStatus(..))
+    }
+}
+
+/// The listening sockets that the child inherits (DESIGN: the gate).
 #[derive(Debug, Clone, Copy)]
 pub struct Handoff<'a> {
     /// The public one, on which the child accepts once it is admitted.
     pub api: BorrowedFd<'a>,
-    /// The private one, on which it is attested.
-    pub control: BorrowedFd<'a>,
+    /// The private one, on which it is attested; none where the sidecar does not know of it.
+    pub control: Option<BorrowedFd<'a>>,
 }
 
 /// Looks up the user that the sidecar runs as; none means the verifier's own.
@@ -93,7 +101,9 @@ pub fn launch(
     run_as: Option<RunAs>,
 ) -> Result<Child, LaunchError> {
     let argv = [CString::from(c"cryfttee")];
-    let sockets = [(defaults::API_FD_NAME, handoff.api), (defaults::CONTROL_FD_NAME, handoff.control)];
+    let api = (defaults::API_FD_NAME, handoff.api);
+    let control = handoff.control.map(|control| (defaults::CONTROL_FD_NAME, control));
+    let sockets: Vec<_> = [api].into_iter().chain(control).collect();
     let spawned = sys::spawn(image.get().as_fd(), &argv, environment.entries(), &sockets, run_as)?;
     Child::hold(spawned)
 }

@@ -163,8 +163,17 @@ impl Verifier<'_> {
         if self.run_as.is_none() {
             self.audit.record(&Event::SharedUser { pid });
         }
+        if !self.sockets.gated() {
+            self.audit.record(&Event::Ungated { pid });
+        }
 
-        launch::verify_running(&child, image.get(), self.run_as)?;
+        if let Err(error) = launch::verify_running(&child, image.get(), self.run_as) {
+            // A sidecar that is gone has no image to look at: its end is the reason then.
+            return Err(match child.ended_already().await? {
+                Some(ended) if error.may_be_absence() => LaunchError::EndedEarly(ended).into(),
+                _ => error.into(),
+            });
+        }
         self.step(5, &Event::Remeasured { pid, digest });
 
         // From here on the sidecar is waited for; that it ends instead must not be found out by a timeout.
@@ -184,8 +193,8 @@ impl Verifier<'_> {
         let settings = self.settings;
         let digest = image.get().digest();
         let uid = self.run_as.map_or_else(|| nix::unistd::geteuid().as_raw(), |run_as| run_as.uid);
-        let control = self.sockets.control_path().to_owned();
-        let client = Client::new(control, Peer { pid, uid }, settings.request_timeout);
+        let socket = self.sockets.attested_at().to_owned();
+        let client = Client::new(socket, Peer { pid, uid }, settings.request_timeout);
 
         // The kernel queues the connection until the sidecar accepts, so there is nothing to poll for.
         let evidence = attest(&client.with_timeout(settings.startup_timeout), digest, pid).await?;
@@ -199,7 +208,9 @@ impl Verifier<'_> {
         self.step(8, &status::key("BLS", identity.bls.to_string(), identity.bls_origin));
         self.step(8, &status::key("TLS", identity.tls.to_string(), identity.tls_origin));
 
-        client.admit().await?;
+        if self.sockets.gated() {
+            client.admit().await?;
+        }
         Ok((evidence, identity))
     }
 

@@ -71,9 +71,9 @@ pub async fn watch(
         // A sidecar that ended while it was measured has no image any more: that is a crash, not tampering.
         // An image that could be measured and is another one is tampering even if the process is gone now.
         if matches!(finding, Finding::Unmeasurable(_))
-            && let Ok(ended) = tokio::time::timeout(Duration::from_millis(100), child.ended()).await
+            && let Some(ended) = child.ended_already().await?
         {
-            return ended.map(Outcome::Ended);
+            return Ok(Outcome::Ended(ended));
         }
         return Ok(Outcome::Found(finding));
     }

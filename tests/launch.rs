@@ -136,3 +136,27 @@ fn an_unknown_user_is_a_configuration_error() {
     assert_eq!(ended.code, Some(i32::from(contract::exit::CONFIG)), "{ended:?}");
     assert!(ended.refusal().contains("no-such-user"), "{ended:?}");
 }
+
+#[test]
+fn inherit_plain_hands_over_the_public_socket_alone_and_attests_on_it() {
+    let host = Host::new();
+    let mut command = host.with_fault("");
+    command.args(["--handoff", "inherit-plain"]).env("CRYFTTEE_DUMP", host.path("dump"));
+    let ended = host.start(command).stop();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("may answer clients before it is attested"), "{ended:?}");
+    let dump = std::fs::read_to_string(host.path("dump")).expect("the sidecar ran");
+    assert!(dump.contains("env LISTEN_FDS=1\n") && dump.contains("env LISTEN_FDNAMES=api\n"), "{dump}");
+    assert_eq!(dump.lines().filter(|line| line.starts_with("fd ")).count(), 4, "{dump}");
+    assert!(!host.path("private").exists());
+}
+
+#[test]
+fn with_inherit_plain_too_an_answer_from_another_process_is_a_forgery() {
+    let host = Host::new();
+    let mut command = host.with_fault("worker-answers");
+    command.args(["--handoff", "inherit-plain"]);
+    let ended = host.run(command);
+    assert_eq!(ended.code, Some(i32::from(contract::exit::INTEGRITY)), "{ended:?}");
+    assert!(ended.refusal().contains("answered in place of the sidecar"), "{ended:?}");
+}

@@ -29,6 +29,7 @@ pub enum Event {
     Unreferenced { digest: Digest, enforced: bool },
     Launched { pid: u32, digest: Digest, user: Option<String> },
     SharedUser { pid: u32 },
+    Ungated { pid: u32 },
     Remeasured { pid: u32, digest: Digest },
     Attested { pid: u32, digest: Digest, version: String },
     SignerReady { url: String, bls_keys: usize, tls_keys: usize },
@@ -74,6 +75,9 @@ impl Event {
             Self::SharedUser { pid } => format!(
                 "The sidecar, pid {pid}, has the verifier's own user and could interfere with it: set launch.user"
             ),
+            Self::Ungated { pid } => {
+                format!("The sidecar, pid {pid}, may answer clients before it is attested: handoff = \"inherit-plain\"")
+            }
             Self::Remeasured { pid, digest } => format!("The image that pid {pid} runs is {digest}, as appraised"),
             Self::Attested { pid, digest, version } => format!("Attested: cryfttee {version}, pid {pid}, {digest}"),
             Self::SignerReady { url, bls_keys, tls_keys } => {
@@ -131,6 +135,7 @@ impl Event {
             Self::Stopping => ("stopping", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a510"),
             Self::Stopped { .. } => ("stopped", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a511"),
             Self::Refused { .. } => ("refused", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a512"),
+            Self::Ungated { .. } => ("ungated", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a517"),
             Self::Locked { .. } => ("locked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a514"),
             Self::LockFailed { .. } => ("lock-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a515"),
             Self::Unlocked { .. } => ("unlocked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a516"),
@@ -148,6 +153,7 @@ impl Event {
             Self::Unreferenced { .. }
             | Self::PathUnchecked { .. }
             | Self::SharedUser { .. }
+            | Self::Ungated { .. }
             | Self::SidecarEnded { .. }
             | Self::Restarting { .. } => Severity::Warning,
             Self::KeyAdopted { others, .. } if *others > 0 => Severity::Warning,
@@ -181,7 +187,7 @@ impl Event {
                 add("CRYFTTEE_DIGEST", digest.to_string());
                 add("CRYFTTEE_VERSION", version.clone());
             }
-            Self::SharedUser { pid } => add("CRYFTTEE_PID", pid.to_string()),
+            Self::SharedUser { pid } | Self::Ungated { pid } => add("CRYFTTEE_PID", pid.to_string()),
             Self::SignerReady { url, .. } => add("CRYFTTEE_SIGNER_URL", url.clone()),
             Self::KeyGenerated { kind, pubkey }
             | Self::KeyAdopted { kind, pubkey, .. }

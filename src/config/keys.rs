@@ -88,8 +88,8 @@ pub const KEYS: &[Key] = &[
         "handoff",
         Kind::Text,
         "inherit",
-        "inherit",
-        "How the sidecar gets the public socket: inherit = it accepts only after its attestation",
+        "inherit|inherit-plain",
+        "How the sidecar gets the public socket: inherit = it accepts only after its attestation; inherit-plain = at once",
     ),
     key(
         "control.socket",

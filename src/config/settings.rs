@@ -36,6 +36,9 @@ impl Transport {
 pub enum Handoff {
     /// It inherits it and accepts only after it was admitted.
     Inherit,
+    /// It inherits it and nothing else, for any sidecar that knows socket activation. Clients may be answered
+    /// before the attestation.
+    InheritPlain,
 }
 
 /// What is executed.
@@ -124,7 +127,7 @@ pub(super) fn validate(layers: &Figment) -> Result<Settings, ConfigError> {
         request_timeout: values.time("cryfttee.request_timeout")?,
         startup_timeout: values.time("cryfttee.startup_timeout")?,
         web3signer_url: values.url("web3signer.url")?,
-        handoff: values.word("handoff", &[("inherit", Handoff::Inherit)])?,
+        handoff: values.word("handoff", &[("inherit", Handoff::Inherit), ("inherit-plain", Handoff::InheritPlain)])?,
         control_socket: values.absolute("control.socket")?,
         image: values.word("launch.image", &[("sealed", ImageKind::Sealed), ("fd", ImageKind::Fd)])?,
         check_path: if values.get("launch.check_path")? { PathCheck::Enforced } else { PathCheck::Off },
@@ -157,6 +160,10 @@ pub(super) fn validate(layers: &Figment) -> Result<Settings, ConfigError> {
     }
     if trust.version.is_some() && trust.manifest.is_none() {
         return Err(values.wrong("trust.version", "a version is looked up in a manifest: set trust.manifest"));
+    }
+    if settings.handoff == Handoff::InheritPlain && settings.transport != Transport::Uds {
+        let reason = "inherit-plain attests over the public socket, and only a Unix socket says who answered";
+        return Err(values.wrong("handoff", reason));
     }
     // A CA is for https, which this version does not serve: silence would let its author believe in it.
     if !tls_ca.is_empty() {

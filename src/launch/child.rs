@@ -74,6 +74,16 @@ impl Child {
         }
     }
 
+    /// Whether it has ended, for one that just could not be looked at: a process that is dying loses its
+    /// image a moment before its end can be waited for.
+    ///
+    /// # Errors
+    /// [`LaunchError::Wait`].
+    pub async fn ended_already(&mut self) -> Result<Option<Stopped>, LaunchError> {
+        const A_MOMENT: Duration = Duration::from_millis(100);
+        tokio::time::timeout(A_MOMENT, self.ended()).await.ok().transpose()
+    }
+
     /// Asks it to stop, and kills it when it has not within `grace`.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use listenfd::ListenFd;
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::Handoff;
-use crate::config::{Settings, Transport};
+use crate::config::{self, Settings, Transport};
 
 /// The sockets are not what they must be.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +61,8 @@ impl Inherited {
 #[derive(Debug)]
 pub struct Sockets {
     api: OwnedFd,
-    control: UnixListener,
-    control_path: PathBuf,
+    control: Option<UnixListener>,
+    attested_at: PathBuf,
 }
 
 impl Sockets {
@@ -72,24 +72,34 @@ impl Sockets {
     /// [`SocketError`].
     pub fn open(inherited: Inherited, settings: &Settings) -> Result<Self, SocketError> {
         let api = public(inherited, settings)?;
-        let control = private(&settings.control_socket)?;
-        Ok(Self { api, control, control_path: settings.control_socket.clone() })
+        let (control, attested_at) = match settings.handoff {
+            config::Handoff::Inherit => (Some(private(&settings.control_socket)?), settings.control_socket.clone()),
+            config::Handoff::InheritPlain => (None, settings.socket.clone()),
+        };
+        Ok(Self { api, control, attested_at })
     }
 
     /// What a child inherits.
     pub fn handoff(&self) -> Handoff<'_> {
-        Handoff { api: self.api.as_fd(), control: self.control.as_fd() }
+        Handoff { api: self.api.as_fd(), control: self.control.as_ref().map(AsFd::as_fd) }
     }
 
-    /// Where the verifier connects to.
-    pub fn control_path(&self) -> &Path {
-        &self.control_path
+    /// Where the verifier connects to: the private socket where there is one.
+    pub fn attested_at(&self) -> &Path {
+        &self.attested_at
+    }
+
+    /// Whether the sidecar waits to be admitted before it accepts clients.
+    pub const fn gated(&self) -> bool {
+        self.control.is_some()
     }
 }
 
 impl Drop for Sockets {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.control_path);
+        if self.control.is_some() {
+            let _ = fs::remove_file(&self.attested_at);
+        }
     }
 }
 

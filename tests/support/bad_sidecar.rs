@@ -24,8 +24,10 @@ fn main() {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
     }
-    // SAFETY: by the protocol descriptor 4 is the second socket, and nothing else in this process owns it.
-    let control = unsafe { UnixListener::from_raw_fd(4) };
+    // The private socket, or the only one there is.
+    let last = if std::env::var("LISTEN_FDS").as_deref() == Ok("2") { 4 } else { 3 };
+    // SAFETY: by the protocol this descriptor is a socket, and nothing else in this process owns it.
+    let control = unsafe { UnixListener::from_raw_fd(last) };
     if fault == "worker-answers" {
         // SAFETY: there is one thread; the child goes on with the same code.
         let child = unsafe { libc::fork() };
