@@ -248,6 +248,11 @@ fn manifest_verify_prints_every_check() {
     }
     assert!(text.ends_with("believed\n"), "{text}");
     assert!(!host.path("verifier/trust.json").exists(), "verifying remembered something");
+    // Named without its folder, as one does when standing in it.
+    let mut here = Command::new(env!("CARGO_BIN_EXE_cryftgo-tee"));
+    here.current_dir(host.path("")).args(["manifest", "verify", "manifest.json", "--config", &config]);
+    let here = here.args(["--state-dir", &state, "--trust-keys", &signer.public()]).output().expect("run");
+    assert_eq!(here.status.code(), Some(0), "{here:?}");
     let bad = verify(&Signer::new().public());
     assert_eq!(bad.status.code(), Some(i32::from(exit::INTEGRITY)), "{bad:?}");
     assert!(String::from_utf8_lossy(&bad.stdout).contains("WRONG  signatures"), "{bad:?}");

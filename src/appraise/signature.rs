@@ -65,6 +65,8 @@ pub struct Examined {
 /// What listing the folder reports; that there is none is no error.
 fn files_for(signed: &Path) -> io::Result<Vec<PathBuf>> {
     let (Some(folder), Some(name)) = (signed.parent(), signed.file_name()) else { return Ok(Vec::new()) };
+    // A file named without a folder stands in the current one.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let start = format!("{}.", name.to_string_lossy());
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
