@@ -4,7 +4,8 @@
 mod event;
 mod journal;
 
-use std::time::Instant;
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 pub use event::{Event, Severity};
 use journal::Journal;
@@ -19,40 +20,48 @@ pub struct Audit {
 
 #[derive(Debug)]
 enum Sink {
-    Journal(Journal),
+    Journal(RefCell<Journal>),
     Text,
 }
 
 impl Audit {
     /// Opens the trail.
     pub fn open() -> Self {
-        let sink = match journal::is_ours().then(Journal::connect) {
-            Some(Ok(journal)) => Sink::Journal(journal),
-            Some(Err(cause)) => {
-                // Standard error is a stream to the journal here, so the text still arrives there.
-                tracing::error!(%cause, "connect to journald; audit events go to standard error as text");
-                Sink::Text
-            }
-            None => Sink::Text,
-        };
+        let sink = if stderr_is_journal() { Sink::Journal(RefCell::new(Journal::new())) } else { Sink::Text };
         Self { sink, started: Instant::now() }
     }
 
     /// Opens the trail for a command that an operator runs by hand, on a host where journald keeps it.
     pub fn open_for_command() -> Self {
-        let sink = Journal::connect().map_or(Sink::Text, Sink::Journal);
+        let sink = if journal::is_there() { Sink::Journal(RefCell::new(Journal::new())) } else { Sink::Text };
         Self { sink, started: Instant::now() }
     }
 
-    /// Records an event.
+    /// Records an event. One that journald does not take now waits in order for the next, up to a bound;
+    /// what falls off is itself an event. Nothing here blocks, not even a fallback: standard error leads to
+    /// the same journald.
     pub fn record(&self, event: &Event) {
-        if let Sink::Journal(journal) = &self.sink {
-            match journal.send(event) {
-                Ok(()) => return,
-                Err(cause) => tracing::error!(%cause, "send an audit event to journald; it follows as text"),
-            }
+        match &self.sink {
+            Sink::Journal(journal) => drop(journal.borrow_mut().send(event)),
+            Sink::Text => self.write_text(event),
         }
-        self.write_text(event);
+    }
+
+    /// Gives journald a last chance to take what waits, before the process ends.
+    ///
+    /// # Errors
+    /// Why some of it is lost.
+    pub fn close(&self) -> std::io::Result<()> {
+        const TRIES: u32 = 20;
+        const BETWEEN: Duration = Duration::from_millis(50);
+        let Sink::Journal(journal) = &self.sink else { return Ok(()) };
+        for _ in 1..TRIES {
+            if journal.borrow_mut().flush().is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(BETWEEN);
+        }
+        journal.borrow_mut().flush()
     }
 
     /// Whether a refusal that was recorded is in the journal already, and need not be printed once more.
@@ -60,10 +69,10 @@ impl Audit {
         matches!(self.sink, Sink::Journal(_))
     }
 
-    /// A refusal is printed by `main`, once.
     fn write_text(&self, event: &Event) {
         use std::io::Write as _;
-        if !self.is_journal() && matches!(event, Event::Refused { .. }) {
+        // `main` prints the refusal, once.
+        if matches!(event, Event::Refused { .. }) {
             return;
         }
         let seconds = self.started.elapsed().as_secs_f64();

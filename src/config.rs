@@ -2,6 +2,7 @@
 //!
 //! Precedence: flag, environment, `/run`, `/etc`, `/usr/lib`, default.
 
+mod environment;
 pub mod keys;
 mod layers;
 mod settings;
@@ -42,6 +43,20 @@ pub enum ConfigError {
         /// The key that may have been meant.
         hint: String,
     },
+    /// The environment holds a name that looks like a setting and is none.
+    #[error("unknown setting {name} in the environment{hint}")]
+    UnknownVariable {
+        /// The name.
+        name: String,
+        /// The name that may have been meant.
+        hint: String,
+    },
+    /// A variable is not text.
+    #[error("{name} in the environment is not UTF-8")]
+    NotText {
+        /// The name.
+        name: String,
+    },
     /// A value is not one that the setting takes.
     #[error("{key} from {origin}: {reason}")]
     Value {
@@ -60,7 +75,8 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`], which names the key and where its value stands.
     pub fn load(command_line: &CommandLine) -> Result<Self, ConfigError> {
-        Self::load_with(command_line, |name| std::env::var(name).ok())
+        environment::refuse_unknown(std::env::vars_os().map(|(name, _)| name))?;
+        Self::load_with(command_line, |name| environment::read(name, std::env::var_os(name)))
     }
 
     /// The same with an environment of the caller's.
@@ -69,14 +85,22 @@ impl Settings {
     /// As for [`Settings::load`].
     pub fn load_with(
         command_line: &CommandLine,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Result<Option<String>, ConfigError>,
     ) -> Result<Self, ConfigError> {
         settings::validate(&layers::read(command_line, variable)?)
     }
 }
 
+/// What editors and package managers leave beside a file. A pin in one of them is one that was taken back.
+fn left_over(path: &Path) -> bool {
+    const ENDINGS: [&str; 10] =
+        ["~", ".bak", ".orig", ".swp", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".rpmsave", ".rpmnew", ".rpmorig"];
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 /// The files of a drop-in folder that end in `.extension`, or all where it is empty, by name; none where
-/// there is no folder. Hidden files are passed over, as editors and package managers leave them behind.
+/// there is no folder. Hidden files, and what editors and package managers leave behind, are passed over.
 ///
 /// # Errors
 /// [`ConfigError::Read`] where the folder is there and cannot be listed.
@@ -91,7 +115,7 @@ pub fn list_folder(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Confi
         let path = entry.map_err(failed)?.path();
         let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
         let wanted = extension.is_empty() || path.extension().is_some_and(|found| found == extension);
-        if wanted && !hidden {
+        if wanted && !hidden && !left_over(&path) {
             files.push(path);
         }
     }

@@ -34,6 +34,8 @@ pub enum Error {
     Budget(#[from] watch::OverBudget),
     #[error("notify systemd")]
     Notify(#[from] notify::NotifyError),
+    #[error("record in the audit trail")]
+    Audit(#[source] std::io::Error),
     #[error("set up signal handling")]
     Signals(#[source] std::io::Error),
 }
@@ -42,17 +44,19 @@ impl Error {
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Sockets(_) => exit::CONFIG,
+            Self::Config(_) => exit::CONFIG,
+            Self::Sockets(error) => error.exit_code(),
             Self::Measure(error) => error.exit_code(),
             Self::Reference(error) => error.exit_code(),
             // A mark that cannot be read keeps the service down like one that can.
-            Self::Appraise(_) | Self::Watch(_) | Self::Locked(_) => exit::INTEGRITY,
+            Self::Appraise(_) | Self::Locked(_) => exit::INTEGRITY,
+            Self::Watch(finding) => finding.exit_code(),
             Self::Launch(error) => error.exit_code(),
             Self::Sidecar(error) => error.exit_code(),
             Self::Attest(error) => error.exit_code(),
             Self::Identity(error) => error.exit_code(),
             Self::Budget(_) => exit::CRASH_BUDGET,
-            Self::Notify(_) => exit::IO,
+            Self::Notify(_) | Self::Audit(_) => exit::IO,
             Self::Signals(_) => exit::OS,
         }
     }
@@ -73,6 +77,7 @@ impl Error {
             Self::Budget(_) => "restart",
             Self::Notify(_) => "notify",
             Self::Signals(_) => "signals",
+            Self::Audit(_) => "audit",
         }
     }
 
@@ -88,7 +93,7 @@ impl Error {
             Self::Sidecar(error) | Self::Identity(identity::IdentityError::Generate { source: error, .. }) => {
                 matches!(error, sidecar::SidecarError::Forged { .. })
             }
-            Self::Watch(_) => true,
+            Self::Watch(finding) => matches!(finding, watch::Finding::OtherImage { .. }),
             _ => false,
         }
     }

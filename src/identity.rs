@@ -27,8 +27,10 @@ impl IdentityError {
     /// Exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
+            // A signer without any key may be one that has not unlocked its store yet.
+            Self::Key { source: KeyFault::Lost { .. }, .. } => exit::UNAVAILABLE,
             // The node would go on under another name, or sign with a key that somebody put there.
-            Self::Key { .. } => exit::INTEGRITY,
+            Self::Key { source: KeyFault::Mismatch { .. }, .. } => exit::INTEGRITY,
             Self::Generate { source, .. } => source.exit_code(),
             Self::Store(error) => error.exit_code(),
         }
@@ -67,7 +69,7 @@ pub struct Identity {
 /// Checks that the signer can do what a node needs.
 ///
 /// # Errors
-/// [`SidecarError::NotReady`], which names what is missing.
+/// [`SidecarError::NotReady`] or [`SidecarError::Incapable`], which name what is missing.
 pub fn check_signer(status: &StakingStatus) -> Result<(), SidecarError> {
     let not_ready = |what: String| Err(SidecarError::NotReady(what));
     if !status.web3signer_connected {
@@ -80,7 +82,7 @@ pub fn check_signer(status: &StakingStatus) -> Result<(), SidecarError> {
         .into_iter()
         .filter(|wanted| !status.capabilities.iter().any(|has| has == wanted))
         .collect();
-    if missing.is_empty() { Ok(()) } else { not_ready(format!("missing capability {}", missing.join(", "))) }
+    if missing.is_empty() { Ok(()) } else { Err(SidecarError::Incapable(missing.join(", "))) }
 }
 
 /// Resolves both keys by the key-state table, saves what is new at once, and derives the Node ID.
@@ -96,9 +98,12 @@ pub async fn resolve(client: &Client, status: &StakingStatus, store: &Store) -> 
     let tls = decide(&status.tls_pubkeys, saved.tls.as_ref()).map_err(fault("TLS"))?;
 
     let (bls, bls_origin) = match bls {
-        KeyAction::Use(key) => (key, Origin::Known),
+        KeyAction::Use(key) => {
+            store.keep_bls(&key)?;
+            (key, Origin::Known)
+        }
         KeyAction::Adopt { key, others } => {
-            store.adopt_bls(&key)?;
+            store.keep_bls(&key)?;
             (key, Origin::Adopted { others })
         }
         KeyAction::Generate => {
@@ -108,9 +113,12 @@ pub async fn resolve(client: &Client, status: &StakingStatus, store: &Store) -> 
         }
     };
     let (tls, tls_origin) = match tls {
-        KeyAction::Use(key) => (key, Origin::Known),
+        KeyAction::Use(key) => {
+            store.keep_tls(&key)?;
+            (key, Origin::Known)
+        }
         KeyAction::Adopt { key, others } => {
-            store.adopt_tls(&key)?;
+            store.keep_tls(&key)?;
             (key, Origin::Adopted { others })
         }
         KeyAction::Generate => {

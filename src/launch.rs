@@ -2,6 +2,8 @@
 
 mod child;
 mod environment;
+mod orphans;
+mod output;
 pub mod sockets;
 mod status;
 
@@ -17,8 +19,8 @@ pub use status::NotConfined;
 
 use crate::appraise::Appraised;
 use crate::config::ImageKind;
-use crate::measure::{self, Image, MeasureError};
-use crate::sys::{self, RunAs, SpawnError};
+use crate::measure::{self, Image, ImageFacts, MeasureError};
+use crate::sys::{self, Program, RunAs, SpawnError};
 
 /// The sidecar could not be launched, or is not what was launched.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,10 @@ pub enum LaunchError {
     FindUser { user: String, source: io::Error },
     #[error("there is no user {user:?} for the sidecar to run as (launch.user)")]
     NoUser { user: String },
+    #[error("the sidecar may not run as root (launch.user)")]
+    RootUser,
+    #[error("open a journal stream for the sidecar's own lines")]
+    Output(#[source] io::Error),
     #[error("start the sidecar")]
     Spawn(#[from] SpawnError),
     #[error("the sidecar ended before it was ready: {0}")]
@@ -53,8 +59,9 @@ impl LaunchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::OtherImage { .. } | Self::Unsealed | Self::NotConfined(_) => exit::INTEGRITY,
-            Self::FindUser { .. } | Self::NoUser { .. } => exit::CONFIG,
+            Self::FindUser { .. } | Self::NoUser { .. } | Self::RootUser => exit::CONFIG,
             Self::EndedEarly(_) => exit::UNAVAILABLE,
+            Self::Output(_) => exit::IO,
             Self::Spawn(_) | Self::Wait(_) | Self::ReadSeals(_) | Self::ReadStatus(..) => exit::OS,
             Self::Measure(error) => error.exit_code(),
         }
@@ -87,6 +94,9 @@ pub fn find_user(name: Option<&str>) -> Result<Option<RunAs>, LaunchError> {
     let found = nix::unistd::User::from_name(name)
         .map_err(|error| LaunchError::FindUser { user: name.to_owned(), source: error.into() })?;
     let user = found.ok_or_else(|| LaunchError::NoUser { user: name.to_owned() })?;
+    if user.uid.is_root() {
+        return Err(LaunchError::RootUser);
+    }
     Ok(Some(RunAs { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
 }
 
@@ -104,7 +114,16 @@ pub fn launch(
     let api = (defaults::API_FD_NAME, handoff.api);
     let control = handoff.control.map(|control| (defaults::CONTROL_FD_NAME, control));
     let sockets: Vec<_> = [api].into_iter().chain(control).collect();
-    let spawned = sys::spawn(image.get().as_fd(), &argv, environment.entries(), &sockets, run_as)?;
+    let output = output::for_sidecar().map_err(LaunchError::Output)?;
+    let program = Program {
+        image: image.get().as_fd(),
+        argv: &argv,
+        environment: environment.entries(),
+        sockets: &sockets,
+        output: output.as_ref().map(AsFd::as_fd),
+        run_as,
+    };
+    let spawned = sys::spawn(&program)?;
     Child::hold(spawned)
 }
 
@@ -113,15 +132,16 @@ pub fn launch(
 ///
 /// # Errors
 /// [`LaunchError`].
-pub fn verify_running(child: &Child, image: &Image, run_as: Option<RunAs>) -> Result<(), LaunchError> {
-    let running = measure::open_running(child.pid())?;
-    let found = measure::running(child.pid())?;
-    if found != image.digest() {
-        return Err(LaunchError::OtherImage { expected: image.digest(), found });
+pub fn verify_running(pid: u32, image: ImageFacts, run_as: Option<RunAs>) -> Result<(), LaunchError> {
+    // One handle: the seals that are read are those of the bytes that were hashed.
+    let running = measure::open_running(pid)?;
+    let found = measure::digest_of_running(pid, &running)?;
+    if found != image.digest {
+        return Err(LaunchError::OtherImage { expected: image.digest, found });
     }
-    if image.kind() == ImageKind::Sealed && measure::lost_seals(&running).map_err(LaunchError::ReadSeals)? {
+    if image.kind == ImageKind::Sealed && measure::lost_seals(&running).map_err(LaunchError::ReadSeals)? {
         return Err(LaunchError::Unsealed);
     }
-    let status = status::read(child.pid()).map_err(|source| LaunchError::ReadStatus(child.pid(), source))?;
+    let status = status::read(pid).map_err(|source| LaunchError::ReadStatus(pid, source))?;
     Ok(status::check(&status, run_as)?)
 }

@@ -13,7 +13,7 @@ use contract::{Digest, exit};
 use sha2::{Digest as _, Sha256};
 
 pub use elf::NotRunnable;
-pub use image::{Image, PathCheck, lost_seals, seal};
+pub use image::{Image, ImageFacts, PathCheck, lost_seals, seal};
 pub use path::UnsafePath;
 
 /// What is larger than this is no sidecar; the bound keeps a mistake from filling memory.
@@ -110,8 +110,15 @@ pub fn open_running(pid: u32) -> Result<File, MeasureError> {
 /// # Errors
 /// [`MeasureError`] when it cannot be opened or read, which is never taken for "unchanged".
 pub fn running(pid: u32) -> Result<Digest, MeasureError> {
-    let file = open_running(pid)?;
-    let (digest, _) = digest(&file).map_err(|source| MeasureError::Read { path: running_path(pid), source })?;
+    digest_of_running(pid, &open_running(pid)?)
+}
+
+/// Measures a running image that is open already.
+///
+/// # Errors
+/// [`MeasureError::Read`].
+pub fn digest_of_running(pid: u32, file: &File) -> Result<Digest, MeasureError> {
+    let (digest, _) = digest(file).map_err(|source| MeasureError::Read { path: running_path(pid), source })?;
     Ok(digest)
 }
 

@@ -23,7 +23,8 @@ impl Notify {
     /// [`NotifyError`]: systemd would wait for READY until its timeout and then stop a working service, so
     /// the caller gives up with the true reason.
     pub fn ready(self, status: &str) -> Result<(), NotifyError> {
-        send(&[NotifyState::Ready, NotifyState::Status(&sanitise(status))])
+        // A start is a full check, and after a restart of the sidecar the last ping may be long ago.
+        send(&[NotifyState::Ready, NotifyState::Watchdog, NotifyState::Status(&sanitise(status))])
     }
 
     /// What the service is doing, for `systemctl status`. Losing one is no reason to stop.

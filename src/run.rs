@@ -5,9 +5,10 @@ mod status;
 
 use std::time::{Duration, Instant};
 
-use contract::wire::Attestation;
+use contract::Digest;
+use contract::wire::{Attestation, StakingStatus};
 
-use crate::appraise::{self, Accepted, Appraised, References, appraise};
+use crate::appraise::{self, Accepted, Appraised, appraise};
 use crate::attest::attest;
 use crate::audit::{Audit, Event};
 use crate::config::Settings;
@@ -19,7 +20,7 @@ use crate::lock::Lock;
 use crate::measure::{self, Image, PathCheck};
 use crate::notify::{self, Notify};
 use crate::sidecar::{Client, Peer};
-use crate::sys::RunAs;
+use crate::sys::{self, RunAs};
 use crate::watch::{self, Outcome, RestartLog, watch};
 use signals::Stop;
 
@@ -38,15 +39,27 @@ pub struct Failure {
 /// [`Failure`]; the sidecar is gone then.
 pub async fn run(settings: &Settings, inherited: Inherited) -> Result<(), Failure> {
     let audit = Audit::open();
-    serve(settings, inherited, &audit).await.map_err(|error| {
-        let (step, reason, exit_code) = (error.step(), error.one_line(), error.exit_code());
-        if error.is_tampering() {
-            lock_down(settings, &audit, step, &reason);
-        }
-        Notify.stopping(&format!("Refused at step {step}: {reason}"));
-        audit.record(&Event::Refused { step, reason, exit_code });
-        Failure { error, told: audit.is_journal() }
-    })
+    let ended = serve(settings, inherited, &audit).await;
+    if let Err(error) = &ended
+        && error.is_tampering()
+    {
+        lock_down(settings, &audit, error.step(), &error.one_line());
+    }
+    ended.map_err(|error| refused(&audit, error)).inspect(|()| report(audit.close()))
+}
+
+/// Records a refusal and gives it to whoever ends the process.
+pub fn refused(audit: &Audit, error: Error) -> Failure {
+    let (step, reason, exit_code) = (error.step(), error.one_line(), error.exit_code());
+    Notify.stopping(&format!("Refused at step {step}: {reason}"));
+    audit.record(&Event::Refused { step, reason, exit_code });
+    Failure { error, told: audit.is_journal() && audit.close().is_ok() }
+}
+
+fn report(closed: std::io::Result<()>) {
+    if let Err(cause) = closed {
+        tracing::error!(%cause, "deliver the last audit events");
+    }
 }
 
 /// Sets the mark that keeps everything down until an operator looked. That it cannot be set is one more thing
@@ -64,16 +77,13 @@ async fn serve(settings: &Settings, inherited: Inherited, audit: &Audit) -> Resu
         Notify.ready("signer disabled")?;
         return Ok(());
     }
+    sys::own_descendants().map_err(Error::Signals)?;
     let mut stop = Stop::listen().map_err(Error::Signals)?;
     Lock::at(&settings.state_dir).check()?;
-    let (references, floor) = appraise::read(&settings.trust, &settings.state_dir)?;
-    if let Some(floor) = floor {
-        floor.save(&settings.state_dir).map_err(appraise::ReferenceError::from)?;
-    }
     let mut verifier = Verifier {
         settings,
         audit,
-        references,
+        first: None,
         run_as: launch::find_user(settings.user.as_deref())?,
         store: Store::open(&settings.identity_dir).map_err(identity::IdentityError::from)?,
         sockets: Sockets::open(inherited, settings)?,
@@ -85,7 +95,8 @@ async fn serve(settings: &Settings, inherited: Inherited, audit: &Audit) -> Resu
 struct Verifier<'a> {
     settings: &'a Settings,
     audit: &'a Audit,
-    references: References,
+    /// The first digest that was accepted in this run.
+    first: Option<Digest>,
     run_as: Option<RunAs>,
     store: Store,
     sockets: Sockets,
@@ -94,7 +105,7 @@ struct Verifier<'a> {
 /// A sidecar that passed every step and serves clients.
 struct Sidecar {
     child: Child,
-    image: Appraised<Image>,
+    digest: Digest,
     evidence: Attestation,
     identity: Identity,
 }
@@ -105,34 +116,27 @@ impl Verifier<'_> {
         let mut crashes = RestartLog::new(self.settings.restart);
         let mut was_ready = false;
         loop {
-            let crash = tokio::select! {
-                started = self.start() => match started {
-                    Ok(sidecar) => {
-                        was_ready = true;
-                        match self.guard(sidecar, stop).await? {
-                            Some(crash) => crash,
-                            None => return Ok(()),
-                        }
-                    }
-                    // Clients wait in the queue of a service that worked: what may pass is tried again.
-                    Err(error) if was_ready && error.may_pass() => error.one_line(),
-                    Err(error) => return Err(error),
-                },
+            let started = tokio::select! {
+                started = self.start() => started,
                 // The sidecar of a start that is given up dies with it.
-                () = stop.asked() => {
-                    self.stopped("a start that was given up");
-                    return Ok(());
+                () = stop.asked() => return self.stopped("a start that was given up"),
+            };
+            let crash = match started {
+                Ok(sidecar) => {
+                    was_ready = true;
+                    let Some(crash) = self.guard(sidecar, stop).await? else { return Ok(()) };
+                    crash
                 }
+                // Clients wait in the queue of a service that worked: what may pass is tried again.
+                Err(error) if was_ready && error.may_pass() => error.one_line(),
+                Err(error) => return Err(error),
             };
             let restart = crashes.crashed(Instant::now(), &crash)?;
             self.audit.record(&Event::Restarting { attempt: restart.attempt, after: restart.after });
             Notify.status(&format!("Starting the sidecar again, attempt {}: {crash}", restart.attempt));
             tokio::select! {
                 () = tokio::time::sleep(restart.after) => {}
-                () = stop.asked() => {
-                    self.stopped("no sidecar running");
-                    return Ok(());
-                }
+                () = stop.asked() => return self.stopped("no sidecar running"),
             }
         }
     }
@@ -142,32 +146,30 @@ impl Verifier<'_> {
         let settings = self.settings;
 
         let began = Instant::now();
-        let image = measure::seal(&settings.binary, settings.image, settings.check_path)?;
+        let (binary, kind, check) = (settings.binary.clone(), settings.image, settings.check_path);
+        let image = off_this_thread(move || measure::seal(&binary, kind, check)).await?;
         self.step(2, &status::measured(settings, &image, began.elapsed()));
         if settings.check_path == PathCheck::Off {
             self.audit.record(&Event::PathUnchecked { path: settings.binary.clone() });
         }
 
-        let signed = appraise::detached(&image, &settings.binary, &settings.trust)?;
-        let image = appraise(image, &self.references, signed.as_ref())?;
-        let digest = image.get().digest();
-        self.references.hold_on_to(digest);
+        let image = self.appraise(image)?;
+        let facts = image.get().facts();
+        let digest = facts.digest;
         self.step(3, &status::appraised(&image));
 
         let saved = self.store.load().map_err(identity::IdentityError::from)?;
         let environment =
             ChildEnvironment::new(std::env::vars_os(), settings, &digest, saved.bls.as_ref(), saved.tls.as_ref());
-        let mut child = launch(&image, &environment, self.sockets.handoff(), self.run_as)?;
+        let mut child = launch(&image, &environment, self.sockets.handoff()?, self.run_as)?;
         let pid = child.pid();
+        // The running image holds the bytes from here on.
+        drop(image);
         self.step(4, &Event::Launched { pid, digest, user: settings.user.clone() });
-        if self.run_as.is_none() {
-            self.audit.record(&Event::SharedUser { pid });
-        }
-        if !self.sockets.gated() {
-            self.audit.record(&Event::Ungated { pid });
-        }
+        self.warn_of_gaps(pid);
 
-        if let Err(error) = launch::verify_running(&child, image.get(), self.run_as) {
+        let run_as = self.run_as;
+        if let Err(error) = off_this_thread(move || launch::verify_running(pid, facts, run_as)).await {
             // A sidecar that is gone has no image to look at: its end is the reason then.
             return Err(match child.ended_already().await? {
                 Some(ended) if error.may_be_absence() => LaunchError::EndedEarly(ended).into(),
@@ -180,28 +182,42 @@ impl Verifier<'_> {
         let (evidence, identity) = tokio::select! {
             biased;
             ended = child.ended() => return Err(LaunchError::EndedEarly(ended?).into()),
-            agreed = self.agree(pid, &image) => agreed?,
+            agreed = self.agree(pid, digest) => agreed?,
         };
         let ready = Event::Ready { node_id: identity.node_id, digest, pid };
         Notify.ready(&status::ready(&identity, &evidence, &digest))?;
         self.audit.record(&ready);
-        Ok(Sidecar { child, image, evidence, identity })
+        Ok(Sidecar { child, digest, evidence, identity })
+    }
+
+    /// Step 3. Reference values are read anew for every start: an upgrade brings its own, and one that was
+    /// taken back no longer counts.
+    fn appraise(&mut self, image: Image) -> Result<Appraised<Image>, Error> {
+        let (trust, state_dir) = (&self.settings.trust, &self.settings.state_dir);
+        let (mut references, floor) = appraise::read(trust, state_dir)?;
+        if let Some(floor) = floor {
+            floor.save(state_dir).map_err(appraise::ReferenceError::from)?;
+        }
+        if let Some(first) = self.first {
+            references.hold_on_to(first);
+        }
+        let signed = appraise::detached(&image, &self.settings.binary, trust)?;
+        let image = appraise(image, &references, signed.as_ref())?;
+        self.first.get_or_insert(image.get().digest());
+        Ok(image)
     }
 
     /// Steps 6 to 8, over the private socket; at their end the sidecar may serve clients.
-    async fn agree(&self, pid: u32, image: &Appraised<Image>) -> Result<(Attestation, Identity), Error> {
+    async fn agree(&self, pid: u32, digest: Digest) -> Result<(Attestation, Identity), Error> {
         let settings = self.settings;
-        let digest = image.get().digest();
-        let uid = self.run_as.map_or_else(|| nix::unistd::geteuid().as_raw(), |run_as| run_as.uid);
         let socket = self.sockets.attested_at().to_owned();
-        let client = Client::new(socket, Peer { pid, uid }, settings.request_timeout);
+        let client = Client::new(socket, Peer { pid, uid: self.sidecar_uid() }, settings.request_timeout);
 
         // The kernel queues the connection until the sidecar accepts, so there is nothing to poll for.
         let evidence = attest(&client.with_timeout(settings.startup_timeout), digest, pid).await?;
         self.step(6, &Event::Attested { pid, digest, version: evidence.cryfttee_version.clone() });
 
-        let signer = client.status().await?;
-        identity::check_signer(&signer)?;
+        let signer = self.signer(&client).await?;
         self.step(7, &status::signer_ready(&signer));
 
         let identity = identity::resolve(&client, &signer, &self.store).await?;
@@ -214,9 +230,30 @@ impl Verifier<'_> {
         Ok((evidence, identity))
     }
 
+    /// Step 7. After a boot the signer may well come up later than this service, so it is waited for.
+    async fn signer(&self, client: &Client) -> Result<StakingStatus, Error> {
+        const BETWEEN: Duration = Duration::from_millis(200);
+        let deadline = Instant::now() + self.settings.startup_timeout;
+        let mut told = false;
+        loop {
+            let status = client.status().await?;
+            match identity::check_signer(&status) {
+                Ok(()) => return Ok(status),
+                Err(error) if error.may_come() && Instant::now() < deadline => {
+                    if !told {
+                        told = true;
+                        self.step(7, &Event::WaitingForSigner { url: status.web3signer_url, why: one_line(&error) });
+                    }
+                    tokio::time::sleep(BETWEEN).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// Watches a sidecar that serves. Returns how it crashed, or nothing when the service was told to stop.
     async fn guard(&self, mut sidecar: Sidecar, stop: &mut Stop) -> Result<Option<String>, Error> {
-        let digest = sidecar.image.get().digest();
+        let digest = sidecar.digest;
         let interval = watch::effective_interval(self.settings.watch_interval, notify::watchdog());
         let pid = sidecar.child.pid();
         let mut checks = 0_u64;
@@ -240,7 +277,10 @@ impl Verifier<'_> {
                 Ok(Some(how.to_string()))
             }
             Outcome::Found(finding) => {
-                sidecar.child.kill().await?;
+                // The finding is what is reported, whatever comes of the kill: dropping the child kills too.
+                if let Err(error) = sidecar.child.kill().await {
+                    tracing::error!(error = one_line(&error), "kill the sidecar");
+                }
                 Err(finding.into())
             }
         }
@@ -251,8 +291,29 @@ impl Verifier<'_> {
         Notify.status(&format!("[{number}/9] {}", event.message()));
     }
 
-    fn stopped(&self, how: &str) {
+    /// What this configuration gives up is said once a launch.
+    fn warn_of_gaps(&self, pid: u32) {
+        if self.sidecar_uid() == nix::unistd::geteuid().as_raw() {
+            self.audit.record(&Event::SharedUser { pid });
+        }
+        if !self.sockets.gated() {
+            self.audit.record(&Event::Ungated { pid });
+        }
+    }
+
+    fn sidecar_uid(&self) -> u32 {
+        self.run_as.map_or_else(|| nix::unistd::geteuid().as_raw(), |run_as| run_as.uid)
+    }
+
+    fn stopped(&self, how: &str) -> Result<(), Error> {
         Notify.stopping("Stopping");
         self.audit.record(&Event::Stopped { how: how.to_owned() });
+        Ok(())
     }
+}
+
+/// Reading a large file, or one on a disk that stands still, must not keep the one thread from a request to
+/// stop.
+async fn off_this_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("a panic aborts the process, so a joined task has a result")
 }

@@ -46,6 +46,8 @@ pub enum SidecarError {
     Shape { call: String, source: serde_json::Error },
     #[error("the sidecar is not ready to sign: {0}")]
     NotReady(String),
+    #[error("the sidecar cannot sign: missing capability {0}")]
+    Incapable(String),
     #[error("encode the request")]
     Encode(#[source] serde_json::Error),
 }
@@ -58,6 +60,13 @@ impl SidecarError {
             Self::Encode(_) => exit::INTERNAL,
             _ => exit::UNAVAILABLE,
         }
+    }
+}
+
+impl SidecarError {
+    /// Whether a signer that is still starting would look like this.
+    pub const fn may_come(&self) -> bool {
+        matches!(self, Self::NotReady(_))
     }
 }
 

@@ -6,13 +6,28 @@ mod pidfd;
 mod spawn;
 
 pub use pidfd::PidFd;
-pub use spawn::{FirstFd, RunAs, SpawnError, Spawned, Step, spawn};
+pub use spawn::{Program, RunAs, SpawnError, Spawned, Step, spawn};
 
 use std::io;
 use std::os::fd::OwnedFd;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// Makes this process one that can wait for its children, and that gets those whose own parent died.
+///
+/// Where SIGCHLD was inherited as ignored, the kernel would reap children by itself: their exit status would
+/// be lost, and their pids reused while they are still signalled.
+///
+/// # Errors
+/// What the kernel reports.
+pub fn own_descendants() -> io::Result<()> {
+    // SAFETY: the default action is no function of ours.
+    if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
 
 /// Has tokio watch a descriptor.
 ///

@@ -4,7 +4,7 @@ mod budget;
 
 use std::time::Duration;
 
-use contract::Digest;
+use contract::{Digest, exit};
 use tokio::time::{Instant, MissedTickBehavior};
 
 pub use budget::{OverBudget, RestartLog};
@@ -12,7 +12,8 @@ pub use budget::{OverBudget, RestartLog};
 use crate::launch::{Child, LaunchError, Stopped};
 use crate::measure::{self, MeasureError};
 
-/// The running image is not what was appraised, or can no longer be told to be: both end the sidecar.
+/// The running image is not what was appraised, or can no longer be told to be: both end the sidecar, but only
+/// the first is tampering. A host that stood still, or a disk that did, must not lock a validator.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant is the finding")]
 pub enum Finding {
@@ -22,6 +23,17 @@ pub enum Finding {
     Unmeasurable(#[source] MeasureError),
     #[error("measuring the running image took longer than {0:?}")]
     TooSlow(Duration),
+}
+
+impl Finding {
+    /// Exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::OtherImage { .. } => exit::INTEGRITY,
+            Self::Unmeasurable(error) => error.exit_code(),
+            Self::TooSlow(_) => exit::OS,
+        }
+    }
 }
 
 /// Why watching ended.

@@ -22,7 +22,8 @@ fn each_watchdog_ping_comes_with_a_check_that_passed() {
         running.wait_for("WATCHDOG=1");
     }
     let ended = running.stop();
-    let pings: Vec<&String> = ended.notified.iter().filter(|message| message.contains("WATCHDOG=1")).collect();
+    let pings: Vec<&String> =
+        ended.notified.iter().filter(|m| m.contains("WATCHDOG=1") && !m.contains("READY=1")).collect();
     for (count, ping) in pings.iter().enumerate() {
         assert!(ping.contains(&format!("check {} at", count + 1)), "{ping}");
     }
@@ -132,6 +133,44 @@ fn the_sidecar_dies_with_a_verifier_that_is_killed() {
         assert!(Instant::now() < deadline, "the sidecar still runs after a second");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_worker_that_left_the_sidecars_session_does_not_outlive_it() {
+    let host = Host::new();
+    let mut running = host.start(host.with_fault("escaping-worker"));
+    let sidecar = running.sidecar();
+    let workers = std::fs::read_to_string(format!("/proc/{sidecar}/task/{sidecar}/children")).expect("children");
+    let worker = nix::unistd::Pid::from_raw(workers.trim().parse().expect("one worker"));
+    kill(sidecar, Signal::SIGKILL).expect("kill");
+    running.wait_for("READY=1");
+    assert!(gone(worker), "the worker of the first sidecar lives beside the second");
+    assert_eq!(running.stop().code, Some(0));
+}
+
+#[test]
+fn an_ignored_sigchld_that_was_inherited_changes_nothing() {
+    let host = Host::new();
+    let command = host.with_fault("exec-other");
+    // The shell hands an ignored signal on.
+    let script = command.get_args().nth(1).expect("the script").to_string_lossy().into_owned();
+    let rest: Vec<_> = command.get_args().skip(2).map(std::ffi::OsStr::to_owned).collect();
+    let mut ignoring = std::process::Command::new("/bin/sh");
+    ignoring.args(["-c", &format!("trap '' CHLD; {script}")]).args(rest).env_clear();
+    ignoring.envs(command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
+    host.wire(&mut ignoring);
+    let ended = host.run(ignoring);
+    assert_eq!(ended.code, Some(i32::from(exit::INTEGRITY)), "{ended:?}");
+}
+
+#[test]
+fn a_signer_that_comes_late_is_waited_for() {
+    let host = Host::new();
+    let mut command = host.with_fault("signer-comes-late");
+    command.args(["--cryfttee-startup-timeout", "10s"]);
+    let ended = host.start(command).stop();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("Waiting for Web3Signer at http://signer"), "{ended:?}");
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Reference values: where they stand and how they are read.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use contract::{Digest, exit};
@@ -10,6 +9,7 @@ use contract::{Digest, exit};
 use super::manifest::{self, Believed, Floor, ManifestError, Release};
 use super::signature;
 use crate::config::{ConfigError, Require, TrustSettings, list_folder};
+use crate::durable;
 use crate::measure::Image;
 
 /// A digest that may run, and who says so.
@@ -44,7 +44,7 @@ impl References {
     /// Makes the first measurement of this run the reference for all later ones, where there is no other:
     /// a file that was replaced behind a crash is then refused.
     pub fn hold_on_to(&mut self, digest: Digest) {
-        if self.values.is_empty() && self.require != Require::Never {
+        if self.values.is_empty() && !self.expected && self.require != Require::Never {
             self.values.push(ReferenceValue { digest, origin: "first measurement of this run".to_owned() });
         }
     }
@@ -133,13 +133,8 @@ pub fn detached(
 fn read_bounded(path: &Path) -> io::Result<String> {
     /// Ten thousand pins.
     const MAX: u64 = 1024 * 1024;
-    let mut text = String::new();
-    File::open(path)?.take(MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX {
-        Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"))
-    } else {
-        Ok(text)
-    }
+    let bytes = durable::read(path, MAX)?.ok_or(io::ErrorKind::NotFound)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))
 }
 
 /// Lines as `sha256sum` prints them: digest, space, space or `*`, name. The name is for people. Empty lines
@@ -176,7 +171,9 @@ mod tests {
         let upper = DIGITS.to_uppercase();
         let text = format!("# ours\n\n{DIGITS}  /usr/bin/cryfttee\n{upper} *cryfttee\nsha256:{DIGITS}\n");
         std::fs::write(folder.path().join("cryfttee"), text).expect("write");
-        std::fs::write(folder.path().join(".cryfttee.swp"), "not a pin").expect("write");
+        for left_over in [".cryfttee.swp", "cryfttee~", "cryfttee.dpkg-old", "cryfttee.rpmsave"] {
+            std::fs::write(folder.path().join(left_over), "not a pin").expect("write");
+        }
         let (references, _) = read(&settings(folder.path()), folder.path()).expect("good");
         assert_eq!(references.values.len(), 3);
         assert!(references.values.iter().all(|value| value.digest.to_string() == format!("sha256:{DIGITS}")));

@@ -32,6 +32,8 @@ pub enum Event {
     Ungated { pid: u32 },
     Remeasured { pid: u32, digest: Digest },
     Attested { pid: u32, digest: Digest, version: String },
+    WaitingForSigner { url: String, why: String },
+    EventsLost { count: u64 },
     SignerReady { url: String, bls_keys: usize, tls_keys: usize },
     KeyGenerated { kind: &'static str, pubkey: String },
     KeyAdopted { kind: &'static str, pubkey: String, others: usize },
@@ -80,6 +82,10 @@ impl Event {
             }
             Self::Remeasured { pid, digest } => format!("The image that pid {pid} runs is {digest}, as appraised"),
             Self::Attested { pid, digest, version } => format!("Attested: cryfttee {version}, pid {pid}, {digest}"),
+            Self::WaitingForSigner { url, why } => format!("Waiting for Web3Signer at {url}: {why}"),
+            Self::EventsLost { count } => {
+                format!("{count} audit events before this one could not be delivered and are lost")
+            }
             Self::SignerReady { url, bls_keys, tls_keys } => {
                 format!("The signer is ready: {url}, BLS keys: {bls_keys}, TLS keys: {tls_keys}")
             }
@@ -136,6 +142,8 @@ impl Event {
             Self::Stopped { .. } => ("stopped", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a511"),
             Self::Refused { .. } => ("refused", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a512"),
             Self::Ungated { .. } => ("ungated", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a517"),
+            Self::WaitingForSigner { .. } => ("waiting-for-signer", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a518"),
+            Self::EventsLost { .. } => ("events-lost", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a519"),
             Self::Locked { .. } => ("locked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a514"),
             Self::LockFailed { .. } => ("lock-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a515"),
             Self::Unlocked { .. } => ("unlocked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a516"),
@@ -148,12 +156,14 @@ impl Event {
         match self {
             Self::Refused { exit_code: contract::exit::INTEGRITY, .. }
             | Self::Locked { .. }
-            | Self::LockFailed { .. } => Severity::Critical,
+            | Self::LockFailed { .. }
+            | Self::EventsLost { .. } => Severity::Critical,
             Self::Refused { .. } => Severity::Error,
             Self::Unreferenced { .. }
             | Self::PathUnchecked { .. }
             | Self::SharedUser { .. }
             | Self::Ungated { .. }
+            | Self::WaitingForSigner { .. }
             | Self::SidecarEnded { .. }
             | Self::Restarting { .. } => Severity::Warning,
             Self::KeyAdopted { others, .. } if *others > 0 => Severity::Warning,
@@ -188,7 +198,10 @@ impl Event {
                 add("CRYFTTEE_VERSION", version.clone());
             }
             Self::SharedUser { pid } | Self::Ungated { pid } => add("CRYFTTEE_PID", pid.to_string()),
-            Self::SignerReady { url, .. } => add("CRYFTTEE_SIGNER_URL", url.clone()),
+            Self::EventsLost { count } => add("CRYFTTEE_COUNT", count.to_string()),
+            Self::WaitingForSigner { url, .. } | Self::SignerReady { url, .. } => {
+                add("CRYFTTEE_SIGNER_URL", url.clone())
+            }
             Self::KeyGenerated { kind, pubkey }
             | Self::KeyAdopted { kind, pubkey, .. }
             | Self::KeyKnown { kind, pubkey } => {

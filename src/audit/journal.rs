@@ -2,6 +2,7 @@
 //!
 //! tracing-journald ignores send errors, which is right for diagnostics and wrong here.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram;
@@ -21,24 +22,73 @@ pub fn is_ours() -> bool {
     stream == format!("{}:{}", found.st_dev, found.st_ino)
 }
 
-/// A connection to journald.
+/// Whether journald runs on this host.
+pub(super) fn is_there() -> bool {
+    std::path::Path::new(SOCKET).exists()
+}
+
+/// How many events wait for a journald that does not take them.
+const MOST_WAITING: usize = 1024;
+
+/// journald, and the events that it did not take yet, in order.
 #[derive(Debug)]
-pub(super) struct Journal(UnixDatagram);
+pub(super) struct Journal {
+    socket: Option<UnixDatagram>,
+    waiting: VecDeque<Vec<u8>>,
+    lost: u64,
+}
 
 impl Journal {
-    pub(super) fn connect() -> io::Result<Self> {
-        let socket = UnixDatagram::unbound()?;
-        socket.connect(SOCKET)?;
-        // Never wait for a journald that does not read; the caller then writes text.
-        socket.set_nonblocking(true)?;
-        Ok(Self(socket))
+    pub(super) const fn new() -> Self {
+        Self { socket: None, waiting: VecDeque::new(), lost: 0 }
     }
 
-    pub(super) fn send(&self, event: &Event) -> io::Result<()> {
-        let datagram = encode(event);
-        let sent = self.0.send(&datagram)?;
-        if sent == datagram.len() { Ok(()) } else { Err(io::Error::other("the datagram was cut short")) }
+    /// Queues an event behind those that wait, and delivers as many as journald takes. Never blocks: the
+    /// verifier has more to do than to wait for a log.
+    ///
+    /// # Errors
+    /// Why the queue could not be emptied; the events stay in it, and the oldest give way when it is full.
+    pub(super) fn send(&mut self, event: &Event) -> io::Result<()> {
+        if self.waiting.len() == MOST_WAITING {
+            self.waiting.pop_front();
+            self.lost += 1;
+        }
+        self.waiting.push_back(encode(event));
+        self.flush()
     }
+
+    /// Delivers what waits.
+    ///
+    /// # Errors
+    /// Why something still waits.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        while let Some(next) = self.waiting.front() {
+            let gap = (self.lost > 0).then(|| encode(&Event::EventsLost { count: self.lost }));
+            let socket = match &mut self.socket {
+                Some(socket) => socket,
+                none => none.insert(connect()?),
+            };
+            let sent = match gap {
+                Some(gap) => socket.send(&gap).map(|_| self.lost = 0),
+                None => socket.send(next).map(|_| drop(self.waiting.pop_front())),
+            };
+            if let Err(error) = sent {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    // A journald that was restarted listens on another socket.
+                    self.socket = None;
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn connect() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(SOCKET)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// `NAME=value` lines. A value is sanitised and so has no line break, which is what this form requires.

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use super::fail;
 use super::settings::SettingArgs;
+use crate::audit::Audit;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::launch::sockets::Inherited;
+use crate::run::Failure;
 
 pub(super) const AFTER_HELP: &str = "\
 Settings come from, strongest first: flags, environment, /run/cryftgo-tee, /etc/cryftgo-tee,
@@ -27,21 +29,21 @@ pub(super) fn main(args: &Args, inherited: Inherited) -> ExitCode {
     let settings = match Settings::load(args.settings.command_line()) {
         Ok(settings) => settings,
         Err(error) => {
-            let error = Error::from(error);
-            return fail(&error, error.exit_code());
+            return end(crate::run::refused(&Audit::open(), error.into()));
         }
     };
     // One thread: the sidecar dies with the thread that forked it, and that must be the main one.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() {
         Ok(runtime) => runtime,
-        Err(source) => {
-            let error = Error::Signals(source);
-            return fail(&error, error.exit_code());
-        }
+        Err(source) => return end(crate::run::refused(&Audit::open(), Error::Signals(source))),
     };
-    match runtime.block_on(crate::run::run(&settings, inherited)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.told => ExitCode::from(failure.error.exit_code()),
-        Err(failure) => fail(&failure.error, failure.error.exit_code()),
-    }
+    let ended = runtime.block_on(crate::run::run(&settings, inherited));
+    // A hash that hangs on a dead disk must not keep the process, and its exit code, from systemd.
+    runtime.shutdown_background();
+    ended.map_or_else(end, |()| ExitCode::SUCCESS)
+}
+
+fn end(failure: Failure) -> ExitCode {
+    let exit_code = failure.error.exit_code();
+    if failure.told { ExitCode::from(exit_code) } else { fail(&failure.error, exit_code) }
 }

@@ -43,7 +43,9 @@ fn unlock(args: &Args) -> Result<ExitCode, Error> {
         return Ok(print("not locked: nothing to do"));
     };
     // The record first: an unlock that nobody can read of later must not happen.
-    Audit::open_for_command().record(&Event::Unlocked { reason: reason.to_owned(), finding: finding.clone() });
+    let audit = Audit::open_for_command();
+    audit.record(&Event::Unlocked { reason: reason.to_owned(), finding: finding.clone() });
+    audit.close().map_err(Error::Audit)?;
     lock.clear()?;
     Ok(print(&format!("unlocked; it was locked because {}", crate::audit::sanitise(&finding))))
 }

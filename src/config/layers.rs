@@ -30,7 +30,7 @@ pub struct CommandLine {
 /// Reads every layer. `variable` looks an environment variable up.
 pub(super) fn read(
     command_line: &CommandLine,
-    variable: impl Fn(&str) -> Option<String>,
+    variable: impl Fn(&str) -> Result<Option<String>, ConfigError>,
 ) -> Result<Figment, ConfigError> {
     let mut figment = Figment::new();
     for key in KEYS {
@@ -42,7 +42,7 @@ pub(super) fn read(
     }
     for key in KEYS {
         let name = key.variable();
-        if let Some(text) = variable(&name) {
+        if let Some(text) = variable(&name)? {
             figment = figment.merge(Given::new(key, format!("environment variable {name}"), &text)?);
         }
     }
@@ -146,7 +146,7 @@ impl Key {
         match self.kind {
             Kind::Switch => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Ok(Value::from(true)),
-                "false" | "0" | "no" | "off" | "" => Ok(Value::from(false)),
+                "false" | "0" | "no" | "off" => Ok(Value::from(false)),
                 _ => Err(format!("expected true or false, found {text:?}")),
             },
             Kind::Number => {

@@ -17,7 +17,7 @@ fn load(text: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) 
         flags: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect::<BTreeMap<_, _>>(),
     };
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
-    Settings::load_with(&command_line, |name| variables.get(name).map(|value| (*value).to_owned()))
+    Settings::load_with(&command_line, |name| Ok(variables.get(name).map(|value| (*value).to_owned())))
 }
 
 fn refusal(text: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> String {

@@ -111,35 +111,41 @@ impl Store {
         }
     }
 
-    /// Reads what was saved. Every file that is there must be whole, and they must agree.
+    /// Reads what was saved. Every file that is there must be whole, and they must agree. A record alone is a
+    /// saved key too: it is written first, and a start that was interrupted there must not lead to another key.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn load(&self) -> Result<Saved, StoreError> {
-        let saved = Saved { bls: self.line(BLS)?, tls: self.line(TLS)? };
-        let bls_record: Option<BlsRecord> = self.record(BLS_RECORD)?;
+        let bls = self.agreed(BLS, BLS_RECORD, self.record::<BlsRecord>(BLS_RECORD)?.map(|record| record.pubkey))?;
         let tls_record: Option<TlsRecord> = self.record(TLS_RECORD)?;
-        let contradicts =
-            |path: &str, other: &str| StoreError::Contradiction { path: self.path(path), other: self.path(other) };
-        if let (Some(key), Some(record)) = (&saved.bls, &bls_record)
-            && *key != record.pubkey
+        let tls = self.agreed(TLS, TLS_RECORD, tls_record.as_ref().map(|record| record.pubkey))?;
+        if let Some(record) = &tls_record
+            && record.node_id != NodeId::of(&record.pubkey).to_string()
         {
-            return Err(contradicts(BLS, BLS_RECORD));
+            return Err(self.damaged(TLS_RECORD, "its node_id is not that of its key".to_owned()));
         }
-        if let (Some(key), Some(record)) = (&saved.tls, &tls_record)
-            && *key != record.pubkey
-        {
-            return Err(contradicts(TLS, TLS_RECORD));
-        }
-        let node_id: Option<NodeId> = self.line(NODE_ID)?;
-        match (&saved.tls, node_id) {
-            (Some(key), Some(id)) if NodeId::of(key) != id => Err(contradicts(NODE_ID, TLS)),
+        match (&tls, self.line::<NodeId>(NODE_ID)?) {
+            (Some(key), Some(id)) if NodeId::of(key) != id => Err(self.contradiction(NODE_ID, TLS)),
             // The key is saved before the ID, so an ID alone means that the key was taken away.
-            (None, Some(_)) => {
-                Err(StoreError::Damaged { path: self.path(TLS), reason: format!("it is gone, but {NODE_ID} is there") })
-            }
-            _ => Ok(saved),
+            (None, Some(_)) => Err(self.damaged(TLS, format!("it is gone, but {NODE_ID} is there"))),
+            _ => Ok(Saved { bls, tls }),
         }
+    }
+
+    /// The key that the line and the record name, where at least one of them is there.
+    fn agreed<K>(&self, line: &str, record: &str, recorded: Option<K>) -> Result<Option<K>, StoreError>
+    where
+        K: FromStr<Err: std::fmt::Display> + PartialEq,
+    {
+        match (self.line::<K>(line)?, recorded) {
+            (Some(key), Some(recorded)) if key != recorded => Err(self.contradiction(line, record)),
+            (key, recorded) => Ok(key.or(recorded)),
+        }
+    }
+
+    fn contradiction(&self, path: &str, other: &str) -> StoreError {
+        StoreError::Contradiction { path: self.path(path), other: self.path(other) }
     }
 
     /// Saves a key that the signer just made.
@@ -168,38 +174,37 @@ impl Store {
         self.write_line(TLS, &made.pubkey.to_string())
     }
 
-    /// Saves a key that was in the signer already. What an interrupted start recorded of it is kept.
+    /// Makes sure that a key which is this node's is on disk in both places: one that was in the signer
+    /// already, or one that an interrupted start saved half-way. What is there of it is kept.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn adopt_bls(&self, key: &BlsPublicKey) -> Result<(), StoreError> {
-        let record: Option<BlsRecord> = self.record(BLS_RECORD)?;
-        if record.is_some_and(|record| record.pubkey == *key) {
-            return self.write_line(BLS, &key.to_string());
+    pub fn keep_bls(&self, key: &BlsPublicKey) -> Result<(), StoreError> {
+        if self.record::<BlsRecord>(BLS_RECORD)?.is_none() {
+            return self.save_bls(&unknown_origin(*key));
         }
-        self.save_bls(&Registered {
-            pubkey: *key,
-            secret_path: String::new(),
-            proof_of_possession: None,
-            certificate: None,
-        })
+        self.keep_line(BLS, key)
     }
 
-    /// Saves a key that was in the signer already. What an interrupted start recorded of it is kept.
+    /// The same for a TLS key.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn adopt_tls(&self, key: &TlsPublicKey) -> Result<(), StoreError> {
-        let record: Option<TlsRecord> = self.record(TLS_RECORD)?;
-        if record.is_some_and(|record| record.pubkey == *key) {
-            return self.write_line(TLS, &key.to_string());
+    pub fn keep_tls(&self, key: &TlsPublicKey) -> Result<(), StoreError> {
+        if self.record::<TlsRecord>(TLS_RECORD)?.is_none() {
+            return self.save_tls(&unknown_origin(*key));
         }
-        self.save_tls(&Registered {
-            pubkey: *key,
-            secret_path: String::new(),
-            proof_of_possession: None,
-            certificate: None,
-        })
+        self.keep_line(TLS, key)
+    }
+
+    fn keep_line<K>(&self, name: &str, key: &K) -> Result<(), StoreError>
+    where
+        K: FromStr<Err: std::fmt::Display> + PartialEq + std::fmt::Display,
+    {
+        match self.line::<K>(name)? {
+            Some(saved) if saved == *key => Ok(()),
+            _ => self.write_line(name, &key.to_string()),
+        }
     }
 
     /// Saves the Node ID, unless it is saved already.
@@ -207,10 +212,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn save_node_id(&self, id: &NodeId) -> Result<(), StoreError> {
-        match self.line::<NodeId>(NODE_ID)? {
-            Some(saved) if saved == *id => Ok(()),
-            _ => self.write_line(NODE_ID, &id.to_string()),
-        }
+        self.keep_line(NODE_ID, id)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -264,6 +266,11 @@ impl Store {
         let path = self.path(name);
         durable::write(&path, bytes).map_err(|source| StoreError::Write { path, source })
     }
+}
+
+/// A key of which only the public half is known.
+fn unknown_origin<K>(pubkey: K) -> Registered<K> {
+    Registered { pubkey, secret_path: String::new(), proof_of_possession: None, certificate: None }
 }
 
 #[cfg(test)]

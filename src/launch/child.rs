@@ -130,8 +130,7 @@ impl Drop for Child {
 /// Reaps if it has ended. None: it has not.
 ///
 /// Workers that it forked die with it. Its process group is killed while it is not yet reaped: until then
-/// nothing else can have the number. (A worker that left the group is for systemd, which ends the control
-/// group with the service.)
+/// nothing else can have the number. What left the group is found as an orphan.
 fn reap(pidfd: &PidFd, pid: u32) -> io::Result<Option<Stopped>> {
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
     if wait(pidfd, ended | WaitPidFlag::WNOWAIT)?.is_none() {
@@ -140,7 +139,9 @@ fn reap(pidfd: &PidFd, pid: u32) -> io::Result<Option<Stopped>> {
     if let Ok(group) = i32::try_from(pid) {
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
-    wait(pidfd, ended)
+    let stopped = wait(pidfd, ended)?;
+    super::orphans::end_all();
+    Ok(stopped)
 }
 
 fn wait(pidfd: &PidFd, flags: WaitPidFlag) -> io::Result<Option<Stopped>> {

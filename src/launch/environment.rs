@@ -82,7 +82,7 @@ mod tests {
 
     fn names_and_values(inherited: &[(&str, &str)]) -> Vec<String> {
         let command_line = CommandLine { file: Some("/dev/null".into()), ..CommandLine::default() };
-        let settings = Settings::load_with(&command_line, |_| None).expect("defaults");
+        let settings = Settings::load_with(&command_line, |_| Ok(None)).expect("defaults");
         let inherited = inherited.iter().map(|(name, value)| (name.into(), value.into()));
         let environment = ChildEnvironment::new(inherited, &settings, &Digest::new([7; 32]), None, None);
         environment.entries().iter().map(|entry| entry.to_string_lossy().into_owned()).collect()

@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use contract::exit;
 use listenfd::ListenFd;
 use nix::sys::socket::{getsockopt, sockopt};
 
@@ -42,6 +43,18 @@ pub enum SocketError {
     Control { path: PathBuf, source: io::Error },
 }
 
+impl SocketError {
+    /// Exit code of the contract: what systemd handed over is configuration, the rest may pass.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::None | Self::Count(_) | Self::NotStream { .. } | Self::NotListening | Self::OpenFolder { .. } => {
+                exit::CONFIG
+            }
+            Self::Inspect(_) | Self::Tcp { .. } | Self::Folder { .. } | Self::Control { .. } => exit::IO,
+        }
+    }
+}
+
 /// What systemd handed over. Taken in `main`, before there are threads: the protocol's variables are removed
 /// from the environment.
 pub struct Inherited {
@@ -62,26 +75,34 @@ impl Inherited {
 pub struct Sockets {
     api: OwnedFd,
     control: Option<UnixListener>,
+    handoff: config::Handoff,
     attested_at: PathBuf,
 }
 
 impl Sockets {
-    /// Checks the public socket and makes the private one.
+    /// Checks the public socket.
     ///
     /// # Errors
     /// [`SocketError`].
     pub fn open(inherited: Inherited, settings: &Settings) -> Result<Self, SocketError> {
         let api = public(inherited, settings)?;
-        let (control, attested_at) = match settings.handoff {
-            config::Handoff::Inherit => (Some(private(&settings.control_socket)?), settings.control_socket.clone()),
-            config::Handoff::InheritPlain => (None, settings.socket.clone()),
+        let attested_at = match settings.handoff {
+            config::Handoff::Inherit => settings.control_socket.clone(),
+            config::Handoff::InheritPlain => settings.socket.clone(),
         };
-        Ok(Self { api, control, attested_at })
+        Ok(Self { api, control: None, handoff: settings.handoff, attested_at })
     }
 
-    /// What a child inherits.
-    pub fn handoff(&self) -> Handoff<'_> {
-        Handoff { api: self.api.as_fd(), control: self.control.as_ref().map(AsFd::as_fd) }
+    /// What a child inherits. The private socket is made anew for each: a listener is shared with whoever
+    /// inherited it, and an earlier sidecar could have shut it down.
+    ///
+    /// # Errors
+    /// [`SocketError`].
+    pub fn handoff(&mut self) -> Result<Handoff<'_>, SocketError> {
+        if self.gated() {
+            self.control = Some(private(&self.attested_at)?);
+        }
+        Ok(Handoff { api: self.api.as_fd(), control: self.control.as_ref().map(AsFd::as_fd) })
     }
 
     /// Where the verifier connects to: the private socket where there is one.
@@ -90,8 +111,8 @@ impl Sockets {
     }
 
     /// Whether the sidecar waits to be admitted before it accepts clients.
-    pub const fn gated(&self) -> bool {
-        self.control.is_some()
+    pub fn gated(&self) -> bool {
+        self.handoff == config::Handoff::Inherit
     }
 }
 

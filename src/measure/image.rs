@@ -32,7 +32,21 @@ pub struct Image {
     kind: ImageKind,
 }
 
+/// What is known of an image, without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// SHA-256.
+    pub digest: Digest,
+    /// Whether these are sealed bytes or a file that its owner can still write.
+    pub kind: ImageKind,
+}
+
 impl Image {
+    /// What is known of it.
+    pub const fn facts(&self) -> ImageFacts {
+        ImageFacts { digest: self.digest, kind: self.kind }
+    }
+
     /// SHA-256 of the image.
     pub const fn digest(&self) -> Digest {
         self.digest

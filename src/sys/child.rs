@@ -3,12 +3,13 @@
 
 use std::os::fd::RawFd;
 
-use super::spawn::{FirstFd, RunAs, Step};
+use super::spawn::{FIRST_HANDED, RunAs, Step};
 
 /// Everything the child needs. The pointers are to memory of the parent's, of which the child has a copy.
 pub(super) struct Plan<'a> {
     pub(super) image: RawFd,
     pub(super) null: RawFd,
+    pub(super) output: Option<RawFd>,
     pub(super) report: RawFd,
     pub(super) sockets: &'a [RawFd],
     /// `LISTEN_PID=` and twelve zero bytes.
@@ -33,11 +34,39 @@ static DEFAULT_ACTION: [u64; 4] = [0; 4];
 /// Uid 0 gets no capabilities from exec, ambient ones cannot be raised, and neither can be undone.
 const SECUREBITS: libc::c_long = 0b1100_0011;
 
+/// An argument of a system call in the width that the kernel reads: `syscall(2)` is variadic, and what is
+/// passed narrower has undefined upper bits.
+trait Word {
+    fn word(self) -> libc::c_long;
+}
+
+macro_rules! words {
+    ($($kind:ty),+) => { $(impl Word for $kind {
+        fn word(self) -> libc::c_long {
+            self as libc::c_long
+        }
+    })+ };
+}
+
+words!(i32, u32, i64, u64, usize);
+
+impl<T> Word for *const T {
+    fn word(self) -> libc::c_long {
+        self as libc::c_long
+    }
+}
+
+impl<T> Word for *mut T {
+    fn word(self) -> libc::c_long {
+        self as libc::c_long
+    }
+}
+
 /// One system call; a failure is reported as the step and ends the child.
 macro_rules! must {
-    ($plan:expr, $step:expr, $($argument:expr),+) => {{
+    ($plan:expr, $step:expr, $number:expr $(, $argument:expr)*) => {{
         // SAFETY: every pointer among the arguments is to memory that the plan, a static or this frame holds.
-        let result = unsafe { libc::syscall($($argument),+) };
+        let result = unsafe { libc::syscall($number $(, Word::word($argument))*) };
         if result == -1 {
             $plan.fail($step);
         }
@@ -47,9 +76,9 @@ macro_rules! must {
 
 /// One system call whose failure is found out later, by the look at `/proc/<pid>/status`.
 macro_rules! may {
-    ($($argument:expr),+) => {{
+    ($number:expr $(, $argument:expr)*) => {{
         // SAFETY: integers, and pointers to statics.
-        unsafe { libc::syscall($($argument),+) }
+        unsafe { libc::syscall($number $(, Word::word($argument))*) }
     }};
 }
 
@@ -92,7 +121,11 @@ impl Plan<'_> {
 
     fn place_descriptors(&self) {
         must!(self, Step::PlaceDescriptors, libc::SYS_dup3, self.null, 0, 0);
-        let mut next = FirstFd::NUMBER;
+        if let Some(output) = self.output {
+            must!(self, Step::PlaceDescriptors, libc::SYS_dup3, output, 1, 0);
+            must!(self, Step::PlaceDescriptors, libc::SYS_dup3, output, 2, 0);
+        }
+        let mut next = FIRST_HANDED;
         for socket in self.sockets {
             must!(self, Step::PlaceDescriptors, libc::SYS_dup3, *socket, next, 0);
             next += 1;

@@ -24,12 +24,7 @@ pub struct RunAs {
 }
 
 /// The number of the first descriptor that is handed over (`SD_LISTEN_FDS_START`).
-pub struct FirstFd;
-
-impl FirstFd {
-    /// Three, after the standard streams.
-    pub const NUMBER: RawFd = 3;
-}
+pub(super) const FIRST_HANDED: RawFd = 3;
 
 /// What the child was about to do when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,21 +117,32 @@ pub struct Spawned {
     pub pidfd: PidFd,
 }
 
-/// Runs `image` with `argv` and `environment`, handing over `sockets` as descriptors 3, 4, … by the
-/// `LISTEN_FDS` protocol under `names`. Standard input is `/dev/null`; output and errors are shared.
+/// What to run, with what.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// The opened image.
+    pub image: BorrowedFd<'a>,
+    /// Its arguments, the name first.
+    pub argv: &'a [CString],
+    /// Its environment, to which the `LISTEN_…` variables are added.
+    pub environment: &'a [CString],
+    /// What it inherits as descriptors 3, 4, …, with the names in `LISTEN_FDNAMES`.
+    pub sockets: &'a [(&'a str, BorrowedFd<'a>)],
+    /// Standard output and error; none shares the verifier's.
+    pub output: Option<BorrowedFd<'a>>,
+    /// Who it runs as; none is the verifier's own user.
+    pub run_as: Option<RunAs>,
+}
+
+/// Runs a program; standard input is `/dev/null`.
 ///
 /// The child has its own session, no supplementary groups and no capabilities, cannot gain privileges, and
 /// dies with the thread that called this, which therefore must live as long as the process.
 ///
 /// # Errors
 /// [`SpawnError`]; the child, if there was one, is reaped.
-pub fn spawn(
-    image: BorrowedFd<'_>,
-    argv: &[CString],
-    environment: &[CString],
-    sockets: &[(&str, BorrowedFd<'_>)],
-    run_as: Option<RunAs>,
-) -> Result<Spawned, SpawnError> {
+pub fn spawn(program: &Program<'_>) -> Result<Spawned, SpawnError> {
+    let sockets = program.sockets;
     let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
     let count = sockets.len();
     let listen = [format!("LISTEN_FDS={count}"), format!("LISTEN_FDNAMES={}", names.join(":"))]
@@ -146,7 +152,8 @@ pub fn spawn(
     // leave close-on-exec set.
     let null = std::fs::File::open("/dev/null").map_err(SpawnError::Prepare)?;
     let null = out_of_the_way(null.as_fd())?;
-    let image = out_of_the_way(image)?;
+    let image = out_of_the_way(program.image)?;
+    let output = program.output.map(out_of_the_way).transpose()?;
     let sockets: Vec<OwnedFd> = sockets.iter().map(|(_, fd)| out_of_the_way(*fd)).collect::<Result<_, _>>()?;
     let socket_numbers: Vec<RawFd> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
     let (report_reader, report_writer) = io::pipe().map_err(SpawnError::Prepare)?;
@@ -154,18 +161,19 @@ pub fn spawn(
 
     let mut listen_pid = *b"LISTEN_PID=\0\0\0\0\0\0\0\0\0\0\0\0";
     let listen_pid = listen_pid.as_mut_ptr();
-    let argv = pointers(argv.iter().map(|text| text.as_ptr()));
-    let environment = environment.iter().chain(&listen).map(|text| text.as_ptr());
+    let argv = pointers(program.argv.iter().map(|text| text.as_ptr()));
+    let environment = program.environment.iter().chain(&listen).map(|text| text.as_ptr());
     let environment = pointers(environment.chain([listen_pid.cast_const().cast()]));
     let plan = Plan {
         image: image.as_raw_fd(),
         null: null.as_raw_fd(),
+        output: output.as_ref().map(AsRawFd::as_raw_fd),
         report: report_writer.as_raw_fd(),
         sockets: &socket_numbers,
         listen_pid,
         argv: argv.as_ptr(),
         environment: environment.as_ptr(),
-        run_as,
+        run_as: program.run_as,
         root: nix::unistd::geteuid().is_root(),
         parent: nix::unistd::getpid().as_raw(),
     };
@@ -181,7 +189,7 @@ pub fn spawn(
         plan.execute();
     }
     let fork_error = io::Error::last_os_error();
-    mask.thread_set_mask().map_err(|error| SpawnError::Prepare(error.into()))?;
+    let unmasked = mask.thread_set_mask();
     if pid < 0 {
         return Err(SpawnError::Fork(fork_error));
     }
@@ -193,6 +201,10 @@ pub fn spawn(
             SpawnError::Prepare(error)
         })?,
     };
+    if let Err(error) = unmasked {
+        abandon(pid);
+        return Err(SpawnError::Prepare(error.into()));
+    }
     match read_report(report_reader) {
         Ok(None) => Ok(spawned),
         Ok(Some(error)) => {
@@ -214,7 +226,8 @@ fn abandon(pid: libc::pid_t) {
     while let Err(nix::errno::Errno::EINTR) = nix::sys::wait::waitpid(pid, None) {}
 }
 
-/// Nothing: the pipe was closed by exec. Five bytes: the step and the error number. Less: it vanished.
+/// Nothing: the pipe was closed, by exec or by a death before it, which the look at the running image tells
+/// apart. Five bytes: the step and the error number. Less: it vanished while it wrote.
 fn read_report(mut reader: io::PipeReader) -> io::Result<Option<SpawnError>> {
     let mut report = Vec::new();
     reader.read_to_end(&mut report)?;

@@ -6,6 +6,7 @@ use std::os::fd::FromRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -32,6 +33,16 @@ fn main() {
         // SAFETY: there is one thread; the child goes on with the same code.
         let child = unsafe { libc::fork() };
         if child != 0 {
+            loop {
+                thread::sleep(Duration::from_secs(60));
+            }
+        }
+    }
+    if fault == "escaping-worker" {
+        // SAFETY: there is one thread; the child goes on with the same code.
+        if unsafe { libc::fork() } == 0 {
+            // SAFETY: takes nothing; the child leaves the sidecar's session and process group.
+            unsafe { libc::setsid() };
             loop {
                 thread::sleep(Duration::from_secs(60));
             }
@@ -67,10 +78,12 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
         "hang" => loop {
             thread::sleep(Duration::from_secs(60));
         },
-        "drip" => loop {
-            stream.write_all(b"H")?;
-            thread::sleep(Duration::from_millis(100));
-        },
+        "drip" => {
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n".iter().cycle() {
+                stream.write_all(&[*byte])?;
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
         "endless-headers" => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
             loop {
@@ -136,7 +149,9 @@ fn evidence(nonce: &str, fault: &str) -> String {
 }
 
 fn status(fault: &str) -> String {
-    let connected = fault != "signer-away";
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+    let connected = fault != "signer-away" && (fault != "signer-comes-late" || asked >= 3);
     let ready = fault != "not-ready";
     let keys = match fault {
         "no-keys" | "register-fails" => (String::new(), String::new()),

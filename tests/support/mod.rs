@@ -92,12 +92,18 @@ impl Host {
             .env_clear()
             .env("LISTEN_FDS", "1")
             .env("LISTEN_FDNAMES", "api")
-            .env("NOTIFY_SOCKET", self.path("notify.sock"))
+            .env("NOTIFY_SOCKET", self.path("notify.sock"));
+        self.wire(&mut command);
+        command
+    }
+
+    /// Connects the standard streams.
+    pub fn wire(&self, command: &mut Command) {
+        command
             .stdin(OwnedFd::from(self.listener.try_clone().expect("clone")))
             .stdout(Stdio::null())
             // A file and not a pipe: a process that a test leaves behind must fail it, not hang it.
             .stderr(std::fs::File::create(self.path("stderr")).expect("file"));
-        command
     }
 
     /// The bad sidecar with one fault.

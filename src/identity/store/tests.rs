@@ -83,20 +83,40 @@ fn files_that_contradict_each_other_are_refused() {
     fs::remove_file(store.path(TLS_RECORD)).expect("remove");
     assert!(matches!(store.load(), Err(StoreError::Contradiction { .. })));
     fs::remove_file(store.path(TLS)).expect("remove");
-    assert!(matches!(store.load(), Err(StoreError::Damaged { .. })));
+    assert!(matches!(store.load(), Err(StoreError::Damaged { .. })), "a Node ID and no key");
 }
 
 #[test]
-fn a_key_recorded_before_a_crash_keeps_its_record_when_it_is_adopted() {
+fn a_record_alone_is_a_saved_key_and_is_completed_and_never_replaced() {
     let (_folder, store) = filled();
-    fs::remove_file(store.path(TLS)).expect("as if killed before this write");
-    fs::remove_file(store.path(NODE_ID)).expect("as if killed before this write");
-    store.adopt_tls(&made_tls().pubkey).expect("adopted");
+    for name in [BLS, TLS, NODE_ID] {
+        fs::remove_file(store.path(name)).expect("as if killed before this write");
+    }
+    let saved = store.load().expect("load");
+    assert_eq!(saved, Saved { bls: Some(made_bls().pubkey), tls: Some(made_tls().pubkey) });
+    store.keep_bls(&made_bls().pubkey).expect("completed");
+    store.keep_tls(&made_tls().pubkey).expect("completed");
+    assert_eq!(fs::read_to_string(store.path(TLS)).expect("read"), format!("{TLS_KEY}\n"));
     let record: TlsRecord = store.record(TLS_RECORD).expect("whole").expect("there");
     assert_eq!(record.certificate, "PEM");
-    store.adopt_tls(&OTHER_TLS_KEY.parse().expect("key")).expect("adopted");
+}
+
+#[test]
+fn a_line_alone_is_a_saved_key_and_gets_its_record() {
+    let (_folder, store) = filled();
+    fs::remove_file(store.path(TLS_RECORD)).expect("removed");
+    assert_eq!(store.load().expect("load").tls, Some(made_tls().pubkey));
+    store.keep_tls(&made_tls().pubkey).expect("completed");
     let record: TlsRecord = store.record(TLS_RECORD).expect("whole").expect("there");
-    assert_eq!((record.pubkey.to_string().as_str(), record.certificate.as_str()), (OTHER_TLS_KEY, ""));
+    assert_eq!((record.pubkey.to_string().as_str(), record.certificate.as_str()), (TLS_KEY, ""));
+}
+
+#[test]
+fn a_record_whose_node_id_is_not_its_keys_is_damaged() {
+    let (_folder, store) = filled();
+    let text = fs::read_to_string(store.path(TLS_RECORD)).expect("read").replace(NODE, "NodeID-0000");
+    fs::write(store.path(TLS_RECORD), text).expect("write");
+    assert!(matches!(store.load(), Err(StoreError::Damaged { .. })));
 }
 
 #[test]
