@@ -162,3 +162,54 @@ fn with_inherit_plain_too_an_answer_from_another_process_is_a_forgery() {
     assert_eq!(ended.code, Some(i32::from(contract::exit::INTEGRITY)), "{ended:?}");
     assert!(ended.refusal().contains("answered in place of the sidecar"), "{ended:?}");
 }
+
+#[test]
+fn where_memfds_may_not_be_executed_the_start_says_so_and_the_opened_file_is_the_declared_fallback() {
+    let test = "where_memfds_may_not_be_executed_the_start_says_so_and_the_opened_file_is_the_declared_fallback";
+    // The setting belongs to a pid namespace, so one is made for it.
+    let in_namespace = |command: &std::process::Command| {
+        let mut outer = std::process::Command::new("unshare");
+        let script = "echo 2 >/proc/sys/vm/memfd_noexec || exit 111; exec \"$@\"";
+        outer.args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh"]);
+        outer.arg(command.get_program()).args(command.get_args()).env_clear();
+        outer.envs(command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
+        outer.env("PATH", "/usr/bin:/bin");
+        outer
+    };
+    let host = Host::new();
+    let mut sealed = in_namespace(&host.with_fault(""));
+    host.wire(&mut sealed);
+    let ended = host.run(sealed);
+    if ended.stderr.starts_with("unshare:") || ended.code == Some(111) {
+        support::skip(test, "needs root and Linux 6.3 or later");
+        return;
+    }
+    assert_eq!(ended.code, Some(i32::from(contract::exit::OS)), "{ended:?}");
+    assert!(ended.refusal().contains("vm.memfd_noexec=2") && ended.refusal().contains("launch.image"), "{ended:?}");
+
+    let mut command = host.with_fault("signer-away");
+    command.args(["--launch-image", "fd"]);
+    let mut fallback = in_namespace(&command);
+    host.wire(&mut fallback);
+    let ended = host.run(fallback);
+    assert_eq!(ended.code, Some(i32::from(contract::exit::UNAVAILABLE)), "{ended:?}");
+    assert!(ended.stderr.contains("the file itself: launch.image = \"fd\""), "{ended:?}");
+    assert!(ended.stderr.contains("Attested: "), "{ended:?}");
+}
+
+#[test]
+fn a_copy_that_does_not_fit_is_refused_and_nothing_runs() {
+    let host = Host::new();
+    let command = host.with_fault("");
+    // A bound on the size of written files stands in for a full memory; the ignored signal makes it an error.
+    let mut bounded = std::process::Command::new("/bin/sh");
+    bounded.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh"]).arg(command.get_program());
+    bounded.args(command.get_args()).env_clear();
+    bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
+    bounded.env("CRYFTTEE_DUMP", host.path("ran"));
+    host.wire(&mut bounded);
+    let ended = host.run(bounded);
+    assert_eq!(ended.code, Some(i32::from(contract::exit::OS)), "{ended:?}");
+    assert!(ended.refusal().contains("copy") && ended.refusal().contains("to memory"), "{ended:?}");
+    assert!(!host.path("ran").exists());
+}

@@ -140,6 +140,30 @@ fn a_binary_that_no_pin_names_is_refused_and_never_runs() {
 }
 
 #[test]
+fn a_binary_that_was_cut_short_or_appended_to_is_refused_and_locks() {
+    let good = std::fs::read(bad_sidecar()).expect("read");
+    let pin = {
+        let host = Host::new();
+        std::fs::write(host.path("good"), &good).expect("write");
+        let measured = std::process::Command::new(env!("CARGO_BIN_EXE_cryftgo-tee"))
+            .arg("measure")
+            .arg(host.path("good"))
+            .output();
+        String::from_utf8(measured.expect("measure").stdout).expect("text").trim().to_owned()
+    };
+    let appended = [&good[..], b"\0"].concat();
+    for wrong in [&good[..good.len() - 1], &good[..good.len() / 2], &appended] {
+        let host = Host::new();
+        let binary = host.path("cryfttee");
+        std::fs::write(&binary, wrong).expect("write");
+        let mut command = host.command(&binary);
+        command.args(["--trust-pins", &pin]);
+        refused(&host, &host.run(command), exit::INTEGRITY, &["is not among the reference values"]);
+        assert!(host.path("verifier/tampered").exists());
+    }
+}
+
+#[test]
 fn a_demanded_reference_value_that_is_missing_is_refused() {
     let host = Host::new();
     let mut command = host.with_fault("");
