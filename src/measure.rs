@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use contract::{Digest, exit};
 use sha2::{Digest as _, Sha256};
@@ -62,11 +64,26 @@ impl MeasureError {
     }
 }
 
+/// How many bytes were copied and hashed so far, for whoever watches a large file being measured.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// Bytes so far; a sealed image takes each byte twice, once for the copy and once for the hash.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 /// SHA-256 over an open file from its start, and the number of bytes. Memory stays flat in the file's size.
 ///
 /// # Errors
 /// What a read reports; a signal in between is no error.
-pub fn digest(file: &File) -> io::Result<(Digest, u64)> {
+pub fn digest(file: &File, progress: &Progress) -> io::Result<(Digest, u64)> {
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     let mut at = 0;
@@ -75,6 +92,7 @@ pub fn digest(file: &File) -> io::Result<(Digest, u64)> {
             Ok(0) => return Ok((Digest::new(hasher.finalize().into()), at)),
             Ok(count) => {
                 hasher.update(&chunk[..count]);
+                progress.add(count);
                 at += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -92,7 +110,7 @@ pub fn digest(file: &File) -> io::Result<(Digest, u64)> {
 /// [`MeasureError`].
 pub fn file(path: &Path) -> Result<(Digest, u64), MeasureError> {
     let file = image::open(path, 0)?;
-    digest(&file).map_err(|source| MeasureError::Read { path: path.to_owned(), source })
+    digest(&file, &Progress::default()).map_err(|source| MeasureError::Read { path: path.to_owned(), source })
 }
 
 /// The file that a process runs, through `/proc/<pid>/exe`: the very image, also after its path was
@@ -118,7 +136,8 @@ pub fn running(pid: u32) -> Result<Digest, MeasureError> {
 /// # Errors
 /// [`MeasureError::Read`].
 pub fn digest_of_running(pid: u32, file: &File) -> Result<Digest, MeasureError> {
-    let (digest, _) = digest(file).map_err(|source| MeasureError::Read { path: running_path(pid), source })?;
+    let (digest, _) =
+        digest(file, &Progress::default()).map_err(|source| MeasureError::Read { path: running_path(pid), source })?;
     Ok(digest)
 }
 

@@ -37,6 +37,11 @@ impl Notify {
         report(send(&[NotifyState::Watchdog, NotifyState::Status(&sanitise(status))]));
     }
 
+    /// The service is on its way out, for the reason that STATUS has already.
+    pub fn stopping_as_said(self) {
+        report(send(&[NotifyState::Stopping]));
+    }
+
     /// The service is on its way out.
     pub fn stopping(self, status: &str) {
         report(send(&[NotifyState::Stopping, NotifyState::Status(&sanitise(status))]));

@@ -17,7 +17,7 @@ use crate::identity::{self, Identity, Origin, Store};
 use crate::launch::sockets::{Inherited, Sockets};
 use crate::launch::{self, Child, ChildEnvironment, LaunchError, launch};
 use crate::lock::Lock;
-use crate::measure::{self, Image, PathCheck};
+use crate::measure::{self, Image, PathCheck, Progress};
 use crate::notify::{self, Notify};
 use crate::sidecar::{Client, Peer};
 use crate::sys::{self, RunAs};
@@ -51,7 +51,12 @@ pub async fn run(settings: &Settings, inherited: Inherited) -> Result<(), Failur
 /// Records a refusal and gives it to whoever ends the process.
 pub fn refused(audit: &Audit, error: Error) -> Failure {
     let (step, reason, exit_code) = (error.step(), error.one_line(), error.exit_code());
-    Notify.stopping(&format!("Refused at step {step}: {reason}"));
+    // What the lock says stays in STATUS: it has what to do as well.
+    if error.is_tampering() {
+        Notify.stopping_as_said();
+    } else {
+        Notify.stopping(&format!("Refused at step {step}: {reason}"));
+    }
     audit.record(&Event::Refused { step, reason, exit_code });
     Failure { error, told: audit.is_journal() && audit.close().is_ok() }
 }
@@ -66,7 +71,10 @@ fn report(closed: std::io::Result<()>) {
 /// to tell, and no reason to go on: the exit code alone keeps systemd from restarting.
 fn lock_down(settings: &Settings, audit: &Audit, step: &'static str, reason: &str) {
     match Lock::at(&settings.state_dir).set(step, reason) {
-        Ok(()) => audit.record(&Event::Locked { reason: reason.to_owned() }),
+        Ok(()) => {
+            audit.record(&Event::Locked { reason: reason.to_owned() });
+            Notify.status(&format!("Locked; when the cause is known: cryftgo-tee unlock --reason \"…\". {reason}"));
+        }
         Err(error) => audit.record(&Event::LockFailed { reason: one_line(&error) }),
     }
 }
@@ -146,8 +154,7 @@ impl Verifier<'_> {
         let settings = self.settings;
 
         let began = Instant::now();
-        let (binary, kind, check) = (settings.binary.clone(), settings.image, settings.check_path);
-        let image = off_this_thread(move || measure::seal(&binary, kind, check)).await?;
+        let image = self.measure().await?;
         self.step(2, &status::measured(settings, &image, began.elapsed()));
         if settings.check_path == PathCheck::Off {
             self.audit.record(&Event::PathUnchecked { path: settings.binary.clone() });
@@ -188,6 +195,27 @@ impl Verifier<'_> {
         Notify.ready(&status::ready(&identity, &evidence, &digest))?;
         self.audit.record(&ready);
         Ok(Sidecar { child, digest, evidence, identity })
+    }
+
+    /// Step 2, with a word now and then while a large binary is read.
+    async fn measure(&self) -> Result<Image, Error> {
+        const NOW_AND_THEN: Duration = Duration::from_secs(1);
+        const MIB: u64 = 1024 * 1024;
+        let (path, kind, check) = (self.settings.binary.clone(), self.settings.image, self.settings.check_path);
+        let progress = Progress::default();
+        let seen = progress.clone();
+        let sealed = off_this_thread(move || measure::seal(&path, kind, check, &progress));
+        tokio::pin!(sealed);
+        loop {
+            match tokio::time::timeout(NOW_AND_THEN, &mut sealed).await {
+                Ok(image) => return Ok(image?),
+                Err(_) => Notify.status(&format!(
+                    "[2/9] Measuring {}: {} MiB read",
+                    self.settings.binary.display(),
+                    seen.bytes() / MIB
+                )),
+            }
+        }
     }
 
     /// Step 3. Reference values are read anew for every start: an upgrade brings its own, and one that was

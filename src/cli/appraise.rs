@@ -38,7 +38,7 @@ fn appraise(args: &Args) -> Result<ExitCode, Error> {
     let settings = Settings::load(args.settings.command_line())?;
     let path = args.path.as_ref().unwrap_or(&settings.binary);
     let (references, _) = appraise::read(&settings.trust, &settings.state_dir)?;
-    let image = measure::seal(path, settings.image, settings.check_path)?;
+    let image = measure::seal(path, settings.image, settings.check_path, &measure::Progress::default())?;
     let signed = appraise::detached(&image, path, &settings.trust)?;
     let digest = image.digest();
     let (accepted, why) = match appraise::decide(digest, &references, signed.as_ref()) {

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::{CHUNK, MAX_SIZE, MeasureError, digest, elf};
+use super::{CHUNK, MAX_SIZE, MeasureError, Progress, digest, elf};
 use crate::config::ImageKind;
 
 /// `MFD_EXEC`, Linux 6.3; older kernels answer EINVAL and make every memfd executable.
@@ -90,19 +90,19 @@ pub enum PathCheck {
 ///
 /// # Errors
 /// [`MeasureError`], named after the operation.
-pub fn seal(path: &Path, kind: ImageKind, check: PathCheck) -> Result<Image, MeasureError> {
+pub fn seal(path: &Path, kind: ImageKind, check: PathCheck, progress: &Progress) -> Result<Image, MeasureError> {
     let source = match check {
         PathCheck::Enforced => check_size(path, super::path::open(path)?)?,
         // Not through a symlink: the path is what the operator pinned, and not what it points to today.
         PathCheck::Off => open(path, libc::O_NOFOLLOW)?,
     };
     let file = match kind {
-        ImageKind::Sealed => sealed_copy(path, &source)?,
+        ImageKind::Sealed => sealed_copy(path, &source, progress)?,
         ImageKind::Fd => source,
     };
     let read = |source| MeasureError::Read { path: path.to_owned(), source };
     elf::check(&file).map_err(read)?.map_err(|source| MeasureError::NotRunnable { path: path.to_owned(), source })?;
-    let (digest, size) = digest(&file).map_err(read)?;
+    let (digest, size) = digest(&file, progress).map_err(read)?;
     Ok(Image { file, digest, size, kind })
 }
 
@@ -123,7 +123,7 @@ fn check_size(path: &Path, file: File) -> Result<File, MeasureError> {
     }
 }
 
-fn sealed_copy(path: &Path, source: &File) -> Result<File, MeasureError> {
+fn sealed_copy(path: &Path, source: &File, progress: &Progress) -> Result<File, MeasureError> {
     let mut copy = executable_memfd().map_err(|error| MeasureError::Memfd { source: error.into() })?;
     // Read and write, not sendfile: what was read is what is written, whatever happens to the file.
     let mut chunk = vec![0; CHUNK];
@@ -134,6 +134,7 @@ fn sealed_copy(path: &Path, source: &File) -> Result<File, MeasureError> {
             Ok(0) => break,
             Ok(count) => {
                 copy.write_all(&chunk[..count]).map_err(failed)?;
+                progress.add(count);
                 at += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
