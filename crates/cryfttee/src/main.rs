@@ -1,6 +1,7 @@
 //! The program: settings, sockets, runtime, and one exit code.
 
 use std::error::Error;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
+    hide_memory();
     let mut settings = Settings::read(cli, std::env::var(env::VERIFIED_BINARY_HASH).ok().as_deref())?;
     // Before anything opens a file: inherited descriptors are taken by number.
     let listeners = Listeners::open(&settings.transport)?;
@@ -72,6 +74,19 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     // Not dropped: that would wait for a resolver that may be stuck for longer than the drain may take.
     runtime.shutdown_background();
     outcome
+}
+
+/// Keeps other processes of this user from reading or changing this one's memory. Not where the verifier is this
+/// user too, as in development: then it could not read which program runs here.
+fn hide_memory() {
+    let parent = std::fs::metadata(format!("/proc/{}", nix::unistd::getppid()));
+    // A parent that cannot even be seen is another user's, behind hidepid.
+    if parent.is_ok_and(|parent| parent.uid() == nix::unistd::geteuid().as_raw()) {
+        return;
+    }
+    if let Err(cause) = nix::sys::prctl::set_dumpable(false) {
+        eprintln!("cryfttee: hide memory from other processes: {cause}");
+    }
 }
 
 /// Raises the soft limit on open files as far as it may be and returns it: a client's connection takes one, and one

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
@@ -38,6 +39,10 @@ pub(super) enum ExchangeError {
     Failed(SignerError),
 }
 
+fn loopback(port: u16) -> [SocketAddr; 2] {
+    [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+}
+
 /// A connection that is driven by whoever uses it: hyper's connection future is polled in the task of the request,
 /// not in one of its own. That saves two task switches for each request, and it means that dropping an exchange
 /// (the client left, the deadline passed) closes the connection, so that a late answer cannot be taken for that of
@@ -51,7 +56,11 @@ pub(super) struct Link {
 impl Link {
     /// Connects. Errors are those of the resolver and of `connect`.
     pub(super) async fn open(endpoint: (&str, u16)) -> io::Result<Self> {
-        let stream = TcpStream::connect(endpoint).await?;
+        let stream = match endpoint {
+            // Always loopback (RFC 6761), and so no question for a resolver, which a minimal system cannot answer.
+            ("localhost", port) => TcpStream::connect(&loopback(port)[..]).await?,
+            endpoint => TcpStream::connect(endpoint).await?,
+        };
         // Requests are one write each; waiting to fill a segment only adds delay.
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::Builder::new()
