@@ -2,12 +2,6 @@
 . /scenarios/support/lib.sh
 
 start_signer
-pin() {
-    printf '%s  /usr/bin/cryfttee\n' "$1" >/usr/lib/cryftgo-tee/pins.d/cryfttee
-}
-hash_of() {
-    sha256sum "$1" | cut -d ' ' -f 1
-}
 traces() {
     messages cryftgo-tee.service | grep -c "uid=$(id -u cryfttee)" || :
 }
@@ -16,35 +10,56 @@ traces() {
 # hash as the pin, to see that the trace would be found.
 cp /usr/bin/cryfttee /root/cryfttee
 cp /usr/bin/id /usr/bin/cryfttee
-pin "$(hash_of /usr/bin/cryfttee)"
+pin /usr/bin/cryfttee
 systemctl start cryftgo-tee.service && fail "a sidecar that exits at once became READY"
 systemctl stop cryftgo-tee.service
 [ "$(traces)" -gt 0 ] || fail "a pinned sidecar that runs leaves no trace, so the next step would show nothing"
 [ "$(property ExecMainStatus)" != 77 ] || fail "a pinned sidecar is refused"
 
-# The same sidecar with the pin of another one.
+# The same sidecar with the pin of another one, and a client that waits.
 seen=$(traces)
-pin "$(hash_of /root/cryfttee)"
+pin /root/cryfttee
 systemctl reset-failed cryftgo-tee.service
-systemctl start cryftgo-tee.service && fail "a sidecar with another hash than the pinned one became READY"
-is_state failed || fail "after a wrong pin the verifier is $(property ActiveState)"
+systemctl restart cryfttee.socket
+before=$(starts)
+said=$(as_client cryftgo GET /v1/staking/status 2>&1) && fail "a client is answered by a sidecar that was not pinned: $said"
+within 5 is_down || fail "after a wrong pin the verifier is $(property ActiveState), its socket $(property ActiveState cryfttee.socket)"
 same "the exit code" 77 "$(property ExecMainStatus)"
 same "traces of the sidecar" "$seen" "$(traces)"
+# The client's connection started it once. A second start would find what the first one found.
+same "starts for one waiting client" 1 "$(($(starts) - before))"
+said=$(as_client cryftgo GET /v1/staking/status 2>&1) && fail "a client is answered while all is down: $said"
+case "$said" in
+*Refused*"No such file"*) ;;
+*) fail "a client of a closed socket is told: $said" ;;
+esac
 
 # One bit of the real one.
+cryftgo-tee unlock --reason "the wrong pin was this test's own"
 cp /root/cryfttee /usr/bin/cryfttee
-byte=$(dd if=/usr/bin/cryfttee bs=1 skip=4096 count=1 status=none | od -An -tu1)
-# shellcheck disable=SC2059
-printf "\\$(printf %o $((byte ^ 1)))" | dd of=/usr/bin/cryfttee bs=1 seek=4096 conv=notrunc status=none
+flip_a_bit /usr/bin/cryfttee
 [ "$(hash_of /usr/bin/cryfttee)" != "$(hash_of /root/cryfttee)" ] || fail "no bit was flipped"
 systemctl reset-failed cryftgo-tee.service
 systemctl start cryftgo-tee.service && fail "a sidecar with one bit flipped became READY"
 is_state failed || fail "after a flipped bit the verifier is $(property ActiveState)"
 same "the exit code" 77 "$(property ExecMainStatus)"
+case "$(events refused | tail -n 1)" in
+*"step appraise"*) ;;
+*) fail "it was not the bit that was refused: $(events refused | tail -n 1)" ;;
+esac
 
 # Down means down: systemd does not try again what would be refused again.
+before=$(starts)
 sleep 3
-is_state failed || fail "systemd started it again after exit 77"
+within 5 is_down || fail "three seconds after exit 77 the verifier is $(property ActiveState)"
+same "starts in three seconds of being down" 0 "$(($(starts) - before))"
 same "restarts" 0 "$(property NRestarts)"
 same "processes of the sidecar" "" "$(processes_of cryfttee)"
 [ ! -e /var/lib/cryftgo/staking/node_id ] || fail "a refused sidecar got as far as the keys"
+
+# And the way back is the one that the log names.
+cp /root/cryfttee /usr/bin/cryfttee
+cryftgo-tee unlock --reason "the flipped bit was this test's own"
+systemctl reset-failed cryftgo-tee.service
+systemctl start cryftgo-tee.service || fail "the right binary does not start after unlock: $(property Result)"
+as_client cryftgo GET /v1/staking/status >/dev/null || fail "a client is not answered after unlock"

@@ -30,6 +30,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = test::as_sidecar() {
+        return ended;
+    }
     match Cli::parse().command {
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),

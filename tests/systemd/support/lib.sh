@@ -124,5 +124,42 @@ install_like_a_package() {
     systemctl preset --quiet cryfttee.socket cryftgo-tee.service
 }
 
-name_this_host
-install_like_a_package
+# pin FILE: its hash becomes the one reference value.
+pin() {
+    printf '%s  /usr/bin/cryfttee\n' "$(hash_of "$1")" >/usr/lib/cryftgo-tee/pins.d/cryfttee
+}
+
+hash_of() {
+    sha256sum "$1" | cut -d ' ' -f 1
+}
+
+# flip_a_bit FILE
+flip_a_bit() {
+    byte=$(dd if="$1" bs=1 skip=4096 count=1 status=none | od -An -tu1)
+    # shellcheck disable=SC2059
+    printf "\\$(printf %o $((byte ^ 1)))" | dd of="$1" bs=1 seek=4096 conv=notrunc status=none
+}
+
+# events NAME: the messages of the audit events with this name.
+events() {
+    journalctl --sync
+    journalctl --no-pager --boot --output=cat "CRYFTTEE_EVENT=$1"
+}
+
+# How often systemd started the verifier's process in this boot.
+starts() {
+    journalctl --sync
+    journalctl --no-pager --boot --output=cat --unit cryftgo-tee.service _PID=1 | grep -c '^Starting ' || :
+}
+
+# The verifier has failed, its socket is closed, and nothing is about to change that.
+is_down() {
+    is_state failed && ! is_state active cryfttee.socket && [ ! -e /run/cryfttee.sock ] &&
+        is_state inactive cryftgo-tee-down.service && [ -n "$(property InactiveEnterTimestamp cryftgo-tee-down.service)" ]
+}
+
+# A later boot finds what the first one installed.
+if [ "${BOOT:-1}" -eq 1 ]; then
+    name_this_host
+    install_like_a_package
+fi

@@ -45,49 +45,75 @@ impl Container<'_> {
     fn boot(&self, scenario: &Scenario) -> Result<Verdict, String> {
         // The only folder that the container and the host share. It stays, for whoever wants to look.
         let share = self.target.join(format!("systemd-tests/{}/{}", self.suite, scenario.name));
+        make_anew(&share)?;
+        let disk = share.with_extension("disk");
+        if scenario.boots > 1 {
+            for folder in ["upper", "work", "root"] {
+                make_anew(&disk.join(folder))?;
+            }
+        }
+        let mut verdict = Verdict::Passed;
+        for boot in 1..=scenario.boots {
+            verdict = self.boot_once(scenario, boot, &share, (scenario.boots > 1).then_some(&disk))?;
+            if !matches!(verdict, Verdict::Passed) {
+                break;
+            }
+        }
+        if scenario.boots > 1 {
+            remove(&disk)?;
+        }
+        Ok(verdict)
+    }
+
+    fn boot_once(
+        &self,
+        scenario: &Scenario,
+        boot: u32,
+        share: &Path,
+        disk: Option<&PathBuf>,
+    ) -> Result<Verdict, String> {
         let describe = |error: std::io::Error| format!("prepare {}: {error}", share.display());
-        match fs::remove_dir_all(&share) {
+        let passed = share.join("passed");
+        // Of the boot before.
+        match fs::remove_file(&passed) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(describe(error)),
-            _ => fs::create_dir_all(&share).map_err(describe)?,
+            _ => {}
         }
         let unit = share.join("scenario.service");
-        fs::write(&unit, format!("{UNIT}{}\n", scenario.name)).map_err(describe)?;
+        fs::write(&unit, format!("{UNIT}{}\nEnvironment=BOOT={boot}\n", scenario.name)).map_err(describe)?;
         let console = File::create(share.join("console")).map_err(describe)?;
         let errors = console.try_clone().map_err(describe)?;
 
         let _alone = rootfs::lock(self.target)?;
         let mut container = self
-            .nspawn(&share, &unit)
+            .nspawn(share, &unit, disk)
             .stdin(Stdio::null())
             .stdout(console)
             .stderr(errors)
             .spawn()
             .map_err(|error| format!("start systemd-nspawn: {error}"))?;
         let ended = wait(&mut container).map_err(|error| format!("wait for systemd-nspawn: {error}"))?;
-        let passed = share.join("passed").exists();
+        let passed = passed.exists();
         Ok(match ended {
             // The exit code alone would also be 0 for a container that was shut down before the scenario's end.
             Some(status) if status.success() && passed => Verdict::Passed,
-            Some(status) => Verdict::Failed { reason: reason(&share, status), evidence: evidence(&share) },
+            Some(status) => Verdict::Failed { reason: reason(share, status), evidence: evidence(share) },
             None => Verdict::Failed {
                 reason: format!("not at an end after {} s; killed", DEADLINE.as_secs()),
-                evidence: evidence(&share),
+                evidence: evidence(share),
             },
         })
     }
 
-    fn nspawn(&self, share: &Path, unit: &Path) -> Command {
-        let mut nspawn = Command::new("systemd-nspawn");
+    fn nspawn(&self, share: &Path, unit: &Path, disk: Option<&PathBuf>) -> Command {
+        let mut nspawn = disk.map_or_else(|| self.in_memory(), |disk| self.on_disk(disk));
         nspawn.args(["--quiet", "--register=no", "--console=pipe", "--boot"]);
-        // Writes go to memory and are gone with the container.
-        nspawn.arg("--volatile=overlay");
         // Loopback only: the signer's port is free whatever runs on this host, and no scenario can reach out.
         nspawn.arg("--private-network");
         if !Path::new("/run/systemd/system").exists() {
             // No systemd on this host that could make a control group for the container.
             nspawn.arg("--keep-unit");
         }
-        nspawn.arg("-D").arg(&self.root);
         let bind = |from: &Path, to: &str| format!("{}:{to}", from.display());
         nspawn.arg("--bind").arg(bind(share, "/share"));
         nspawn.arg("--bind-ro").arg(bind(&self.package.tree, "/package"));
@@ -95,6 +121,37 @@ impl Container<'_> {
         nspawn.arg("--bind-ro").arg(bind(unit, "/etc/systemd/system/scenario.service"));
         nspawn.args(["systemd.unit=multi-user.target", "systemd.wants=scenario.service"]);
         nspawn
+    }
+
+    /// Writes go to memory and are gone with the container.
+    fn in_memory(&self) -> Command {
+        let mut nspawn = Command::new("systemd-nspawn");
+        nspawn.arg("--volatile=overlay").arg("-D").arg(&self.root);
+        nspawn
+    }
+
+    /// Writes go to a folder, where the next boot of the same scenario finds them. The overlay is mounted in a mount namespace
+    /// of the container's own, so it is gone with the container, also when that is killed.
+    fn on_disk(&self, disk: &Path) -> Command {
+        const MOUNT_AND_BOOT: &str = r#"mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root" &&
+            root=$2/root && shift 2 && exec systemd-nspawn -D "$root" "$@""#;
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-c", MOUNT_AND_BOOT, "sh"]).arg(&self.root).arg(disk);
+        unshare
+    }
+}
+
+fn make_anew(folder: &Path) -> Result<(), String> {
+    remove(folder)?;
+    fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))
+}
+
+fn remove(folder: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("remove {}: {error}", folder.display()))
+        }
+        _ => Ok(()),
     }
 }
 

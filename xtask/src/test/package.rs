@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::stage::{Binaries, digest_of};
 
 /// What stands in `systemd/`, and where a package puts it.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("cryfttee.socket", "usr/lib/systemd/system/cryfttee.socket"),
     ("cryftgo-tee.service", "usr/lib/systemd/system/cryftgo-tee.service"),
+    ("cryftgo-tee-down.service", "usr/lib/systemd/system/cryftgo-tee-down.service"),
     ("cryftgo-tee.sysusers", "usr/lib/sysusers.d/cryftgo-tee.conf"),
     ("cryftgo-tee.tmpfiles", "usr/lib/tmpfiles.d/cryftgo-tee.conf"),
     ("cryftgo-tee.preset", "usr/lib/systemd/system-preset/50-cryftgo-tee.preset"),
