@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[path = "../../benches/attacks/mod.rs"]
+mod attacks;
 mod bench;
 mod demo;
 mod stage;

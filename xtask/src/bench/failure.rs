@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::attacks::AttackError;
 use crate::stage::{CallError, DigestError, Interrupted, ProcessError, StageError, UnitError};
 
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,8 @@ pub(super) enum BenchError {
     Call(#[from] CallError),
     #[error(transparent)]
     Digest(#[from] DigestError),
+    #[error("attack: {0}")]
+    Attack(#[from] AttackError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("{operation} {}: {source}", path.display())]
@@ -31,6 +34,11 @@ pub(super) enum BenchError {
     Run { program: OsString, source: std::io::Error },
     #[error("{} ended with {status}: {said}", program.display())]
     RunFailed { program: OsString, status: std::process::ExitStatus, said: String },
+    #[error("{program} printed no number where one is expected: {said}")]
+    Unread { program: &'static str, said: String },
+    /// This machine lacks what it takes; the other figures do not depend on it.
+    #[error("{0}")]
+    Unable(String),
     #[error("the measurement of {0} gave no number")]
     NotANumber(&'static str),
 }

@@ -13,7 +13,9 @@ use super::{BenchError, Measured, median};
 use crate::stage::{self, ByHand, Stage, Unit};
 
 /// The size of the released sidecar that operators know.
-const SIZE: u64 = 15 * 1024 * 1024;
+const RELEASED_MIB: u64 = 15;
+/// A size that is large for a sidecar.
+const LARGE_MIB: u64 = 50;
 /// Runs of each kind, taken in turns so that both see the same machine.
 const RUNS: usize = 15;
 /// How long the sidecar alone may take to its first answer.
@@ -21,9 +23,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Time from exec of the verifier to READY, over the time from exec of the sidecar to its first answer.
 pub(super) fn ratio(stage: &Stage) -> Result<Measured, BenchError> {
-    let sidecar = padded(stage)?;
+    let starts = starts(stage, RELEASED_MIB)?;
+    Ok(Measured { values: vec![starts.verified / starts.alone], how: starts.how })
+}
+
+/// The difference of the same two times, in milliseconds, with a large sidecar.
+pub(super) fn overhead(stage: &Stage) -> Result<Measured, BenchError> {
+    let starts = starts(stage, LARGE_MIB)?;
+    Ok(Measured { values: vec![starts.verified - starts.alone], how: starts.how })
+}
+
+/// Medians in milliseconds.
+struct Starts {
+    verified: f64,
+    alone: f64,
+    how: String,
+}
+
+fn starts(stage: &Stage, mib: u64) -> Result<Starts, BenchError> {
+    let sidecar = padded(stage, mib)?;
     let pin = stage::digest_of(&sidecar)?;
-    let settings = stage.unit("start", &sidecar, pin);
+    let settings = stage.unit(&format!("start-{mib}"), &sidecar, pin);
     // The first start makes the keys; every later one finds them.
     let keys = {
         let mut unit = Unit::start(&settings)?;
@@ -45,25 +65,25 @@ pub(super) fn ratio(stage: &Stage) -> Result<Measured, BenchError> {
     }
     let (verified, alone, self_hashing) = (median(verified), median(alone), median(self_hashing));
     let how = format!(
-        "medians of {RUNS} runs in turns, sidecar padded to 15 MiB, keys already there: {verified:.1} ms from exec of \
+        "medians of {RUNS} runs in turns, sidecar padded to {mib} MiB, keys already there: {verified:.1} ms from exec of \
          the verifier to READY; {alone:.1} ms from exec of the sidecar alone, with the same environment, to its first \
          answer to GET {} ({self_hashing:.1} ms where it has no verified hash and hashes itself: ratio {:.2}); steps of the last run in ms: {}",
         path::STATUS,
         verified / self_hashing,
         steps.join(", ")
     );
-    Ok(Measured { values: vec![verified / alone], how })
+    Ok(Starts { verified, alone, how })
 }
 
 /// A copy of the sidecar with zeroes after the ELF, which the loader does not look at.
-fn padded(stage: &Stage) -> Result<PathBuf, BenchError> {
-    let path = stage.folder.path().join("cryfttee-15mib");
+fn padded(stage: &Stage, mib: u64) -> Result<PathBuf, BenchError> {
+    let path = stage.folder.path().join(format!("cryfttee-{mib}mib"));
     let failed = |operation| {
         let path = path.clone();
         move |source| BenchError::File { operation, path, source }
     };
     let mut bytes = std::fs::read(&stage.binaries.sidecar).map_err(failed("read what becomes"))?;
-    let size = usize::try_from(SIZE).unwrap_or_default().max(bytes.len());
+    let size = usize::try_from(mib * 1024 * 1024).unwrap_or_default().max(bytes.len());
     bytes.resize(size, 0);
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path);
     file.and_then(|mut file| file.write_all(&bytes)).map_err(failed("write"))?;

@@ -40,8 +40,10 @@ impl Binaries {
     pub(crate) fn build() -> Result<Self, BuildError> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo)
-            .args(["build", "--release", "--message-format", "json-render-diagnostics"])
-            .args(["--package", "cryftgo-tee", "--package", "cryfttee", "--package", "cryfttee-devsigner", "--bins"])
+            // The selection of `cargo xtask test`: with another one cargo would choose other features for the
+            // dependencies, and compile most of them once more.
+            .args(["build", "--release", "--locked", "--workspace", "--bins"])
+            .args(["--message-format", "json-render-diagnostics"])
             .current_dir(workspace())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -75,7 +77,7 @@ impl Binaries {
 }
 
 /// The folder of the workspace: xtask is always run through cargo, which says where its package is.
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     package.and_then(|folder| folder.parent().map(Path::to_owned)).unwrap_or_else(|| PathBuf::from("."))
 }

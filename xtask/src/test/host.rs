@@ -3,18 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub(super) use crate::stage::workspace;
+
 /// A program that the tests call, and the Debian package that has it.
 const NEEDED: [(&str, &str); 3] =
     [("systemd-nspawn", "systemd-container"), ("debootstrap", "debootstrap"), ("openssl", "openssl")];
 
 /// `CAP_SYS_ADMIN`, without which nothing can be mounted and so no container booted.
 const CAP_SYS_ADMIN: u32 = 21;
-
-/// The folder of the workspace: xtask is always run through cargo, which says where its package is.
-pub(super) fn workspace() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    package.and_then(|folder| folder.parent().map(Path::to_owned)).unwrap_or_else(|| PathBuf::from("."))
-}
 
 /// Makes this host able to boot containers. Errors: why it cannot, as the reason for skipping.
 pub(super) fn prepare() -> Result<(), String> {
