@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub use event::{Event, Severity};
 use journal::Journal;
-pub use journal::is_ours as stderr_is_journal;
+pub use journal::{is_ours as stderr_is_journal, takes as journal_takes};
 
 /// Where events go: to journald where this process was started by systemd, else to standard error as text.
 #[derive(Debug)]

@@ -36,6 +36,8 @@ pub enum Error {
     Notify(#[from] notify::NotifyError),
     #[error("record in the audit trail")]
     Audit(#[source] std::io::Error),
+    #[error("start a thread to measure on")]
+    Thread(#[source] std::io::Error),
     #[error("set up signal handling")]
     Signals(#[source] std::io::Error),
 }
@@ -57,7 +59,7 @@ impl Error {
             Self::Identity(error) => error.exit_code(),
             Self::Budget(_) => exit::CRASH_BUDGET,
             Self::Notify(_) | Self::Audit(_) => exit::IO,
-            Self::Signals(_) => exit::OS,
+            Self::Signals(_) | Self::Thread(_) => exit::OS,
         }
     }
 
@@ -77,6 +79,7 @@ impl Error {
             Self::Budget(_) => "restart",
             Self::Notify(_) => "notify",
             Self::Signals(_) => "signals",
+            Self::Thread(_) => "measure",
             Self::Audit(_) => "audit",
         }
     }

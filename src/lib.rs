@@ -13,6 +13,7 @@
 pub mod appraise;
 pub mod attest;
 pub mod audit;
+pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod config;

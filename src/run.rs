@@ -11,6 +11,7 @@ use contract::wire::{Attestation, StakingStatus};
 use crate::appraise::{self, Accepted, Appraised, appraise};
 use crate::attest::attest;
 use crate::audit::{Audit, Event};
+use crate::blocking;
 use crate::config::Settings;
 use crate::error::{Error, one_line};
 use crate::identity::{self, Identity, Origin, Store};
@@ -176,7 +177,8 @@ impl Verifier<'_> {
         self.warn_of_gaps(pid);
 
         let run_as = self.run_as;
-        if let Err(error) = off_this_thread(move || launch::verify_running(pid, facts, run_as)).await {
+        let verified = blocking::run(move || launch::verify_running(pid, facts, run_as)).await;
+        if let Err(error) = verified.map_err(Error::Thread)? {
             // A sidecar that is gone has no image to look at: its end is the reason then.
             return Err(match child.ended_already().await? {
                 Some(ended) if error.may_be_absence() => LaunchError::EndedEarly(ended).into(),
@@ -204,11 +206,11 @@ impl Verifier<'_> {
         let (path, kind, check) = (self.settings.binary.clone(), self.settings.image, self.settings.check_path);
         let progress = Progress::default();
         let seen = progress.clone();
-        let sealed = off_this_thread(move || measure::seal(&path, kind, check, &progress));
+        let sealed = blocking::run(move || measure::seal(&path, kind, check, &progress));
         tokio::pin!(sealed);
         loop {
             match tokio::time::timeout(NOW_AND_THEN, &mut sealed).await {
-                Ok(image) => return Ok(image?),
+                Ok(image) => return Ok(image.map_err(Error::Thread)??),
                 Err(_) => Notify.status(&format!(
                     "[2/9] Measuring {}: {} MiB read",
                     self.settings.binary.display(),
@@ -338,10 +340,4 @@ impl Verifier<'_> {
         self.audit.record(&Event::Stopped { how: how.to_owned() });
         Ok(())
     }
-}
-
-/// Reading a large file, or one on a disk that stands still, must not keep the one thread from a request to
-/// stop.
-async fn off_this_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("a panic aborts the process, so a joined task has a result")
 }

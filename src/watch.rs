@@ -2,6 +2,7 @@
 
 mod budget;
 
+use std::io;
 use std::time::Duration;
 
 use contract::{Digest, exit};
@@ -9,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 pub use budget::{OverBudget, RestartLog};
 
+use crate::blocking;
 use crate::launch::{Child, LaunchError, Stopped};
 use crate::measure::{self, MeasureError};
 
@@ -21,6 +23,8 @@ pub enum Finding {
     OtherImage { expected: Digest, found: Digest },
     #[error("the running image cannot be measured")]
     Unmeasurable(#[source] MeasureError),
+    #[error("start a thread to measure the running image on")]
+    NoThread(#[source] io::Error),
     #[error("measuring the running image took longer than {0:?}")]
     TooSlow(Duration),
 }
@@ -31,7 +35,7 @@ impl Finding {
         match self {
             Self::OtherImage { .. } => exit::INTEGRITY,
             Self::Unmeasurable(error) => error.exit_code(),
-            Self::TooSlow(_) => exit::OS,
+            Self::TooSlow(_) | Self::NoThread(_) => exit::OS,
         }
     }
 }
@@ -97,10 +101,10 @@ fn deadline(interval: Duration) -> Duration {
 }
 
 async fn check(pid: u32, expected: Digest, deadline: Duration) -> Result<(), Finding> {
-    let measuring = tokio::task::spawn_blocking(move || measure::running(pid));
+    let measuring = blocking::run(move || measure::running(pid));
     let measured = match tokio::time::timeout(deadline, measuring).await {
         Err(_) => return Err(Finding::TooSlow(deadline)),
-        Ok(joined) => joined.expect("a panic aborts the process, so a joined task has a result"),
+        Ok(measured) => measured.map_err(Finding::NoThread)?,
     };
     match measured.map_err(Finding::Unmeasurable)? {
         found if found == expected => Ok(()),

@@ -213,3 +213,33 @@ fn a_copy_that_does_not_fit_is_refused_and_nothing_runs() {
     assert!(ended.refusal().contains("copy") && ended.refusal().contains("to memory"), "{ended:?}");
     assert!(!host.path("ran").exists());
 }
+
+#[test]
+fn where_no_process_may_be_made_the_start_is_refused_as_the_systems_word() {
+    let test = "where_no_process_may_be_made_the_start_is_refused_as_the_systems_word";
+    if !nix::unistd::geteuid().is_root() {
+        support::skip(test, "needs root, to become a user whose processes are counted");
+        return;
+    }
+    let host = Host::new();
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(host.path(""), everybody).expect("mode");
+    let binary = host.path("cryfttee");
+    std::fs::copy(support::bad_sidecar(), &binary).expect("copy");
+    let verifier = host.path("cryftgo-tee");
+    std::fs::copy(env!("CARGO_BIN_EXE_cryftgo-tee"), &verifier).expect("copy");
+    let command = host.command(&binary);
+    let mut limited = std::process::Command::new("setpriv");
+    // A uid that nothing else here has: the limit counts all processes of a user.
+    limited.args(["--reuid=54321", "--regid=54321", "--clear-groups", "prlimit", "--nproc=1"]);
+    limited.arg(command.get_program()).args(command.get_args().map(|argument| {
+        let own = argument == env!("CARGO_BIN_EXE_cryftgo-tee");
+        if own { verifier.as_os_str() } else { argument }
+    }));
+    limited.env_clear().env("PATH", "/usr/bin:/bin");
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
+    host.wire(&mut limited);
+    let ended = host.run(limited);
+    assert_eq!(ended.code, Some(i32::from(contract::exit::OS)), "{ended:?}");
+    assert!(ended.refusal().contains("Resource temporarily unavailable"), "{ended:?}");
+}

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 
 use super::event::Event;
@@ -25,6 +26,13 @@ pub fn is_ours() -> bool {
 /// Whether journald runs on this host.
 pub(super) fn is_there() -> bool {
     std::path::Path::new(SOCKET).exists()
+}
+
+/// Whether a datagram to journald would be taken at once: its queue may be full.
+pub fn takes() -> bool {
+    let Ok(socket) = connect() else { return false };
+    let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready == 1)
 }
 
 /// How many events wait for a journald that does not take them.

@@ -33,14 +33,11 @@ pub(super) fn main(args: &Args, inherited: Inherited) -> ExitCode {
         }
     };
     // One thread: the sidecar dies with the thread that forked it, and that must be the main one.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(source) => return end(crate::run::refused(&Audit::open(), Error::Signals(source))),
     };
-    let ended = runtime.block_on(crate::run::run(&settings, inherited));
-    // A hash that hangs on a dead disk must not keep the process, and its exit code, from systemd.
-    runtime.shutdown_background();
-    ended.map_or_else(end, |()| ExitCode::SUCCESS)
+    runtime.block_on(crate::run::run(&settings, inherited)).map_or_else(end, |()| ExitCode::SUCCESS)
 }
 
 fn end(failure: Failure) -> ExitCode {
