@@ -3,7 +3,9 @@
 
 start_signer
 traces() {
-    messages cryftgo-tee.service | grep -c "uid=$(id -u cryfttee)" || :
+    # By name: of a process that was gone before journald looked, it does not know the unit.
+    journalctl --sync
+    journalctl --no-pager --boot --output=cat SYSLOG_IDENTIFIER=cryfttee | grep -c "uid=$(id -u cryfttee)" || :
 }
 
 # A sidecar that leaves a trace where it runs: `id` prints who it is, into the journal of the unit. First with its own

@@ -155,7 +155,8 @@ starts() {
 # The verifier has failed, its socket is closed, and nothing is about to change that.
 is_down() {
     is_state failed && ! is_state active cryfttee.socket && [ ! -e /run/cryfttee.sock ] &&
-        is_state inactive cryftgo-tee-down.service && [ -n "$(property InactiveEnterTimestamp cryftgo-tee-down.service)" ]
+        is_state inactive cryftgo-tee-down.service &&
+        messages cryftgo-tee-down.service | grep -q 'is down and its socket closed'
 }
 
 # A later boot finds what the first one installed.
