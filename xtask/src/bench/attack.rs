@@ -53,9 +53,11 @@ pub(super) fn bitflips(stage: &Stage) -> Result<Measured, BenchError> {
     tally += flip(&sidecar, Bits::Random { count: OF_THE_SIDECAR, seed: 1 }, OF_THE_SIDECAR)?;
     let how = format!(
         "each bit of a program of {SMALL} bytes, and {OF_THE_SIDECAR} bits of cryfttee ({} bytes), one at a time, \
-         measured and appraised under a pin of the unflipped program, in {:.0} s",
+         measured and appraised under a pin of the unflipped program, in {:.0} s: {} of {} accepted",
         sidecar.len(),
-        from.elapsed().as_secs_f64()
+        from.elapsed().as_secs_f64(),
+        tally.missed,
+        tally.tried
     );
     Ok(Measured { values: vec![tally.tried as f64, tally.missed as f64], how })
 }
@@ -65,9 +67,11 @@ pub(super) fn spawns(stage: &Stage) -> Result<Measured, BenchError> {
     let shown = Shown::new(stage, SPAWNS);
     let tally = spawns::run(stage.folder.path(), SPAWNS, &|done| shown.goes_on(done))?;
     let how = format!(
-        "children that tell their environment, started one after another while 8 threads allocate, in {:.0} s; none \
-         hung",
-        shown.seconds()
+        "children that tell their environment, started one after another while 8 threads allocate, in {:.0} s: {} of \
+         {} wrong, none hung",
+        shown.seconds(),
+        tally.wrong,
+        tally.spawns
     );
     Ok(Measured { values: vec![tally.spawns as f64, tally.wrong as f64], how })
 }
