@@ -87,3 +87,15 @@ fn progress_counts_every_byte_of_the_copy_and_of_the_hash() {
     let image = seal(&path, ImageKind::Sealed, PathCheck::Off, &progress).expect("sealed");
     assert_eq!(progress.bytes(), 2 * image.size());
 }
+
+#[test]
+fn a_read_that_fails_is_an_error_and_never_the_end_of_the_file() {
+    // The kernel answers EIO for the first page of a process's memory, which nothing is mapped at.
+    let memory = File::open("/proc/self/mem").expect("open");
+    let error = digest(&memory, &Progress::default()).expect_err("nothing is mapped at 0");
+    assert_eq!(error.raw_os_error(), Some(libc::EIO));
+    // A regular file with a size whose content cannot be read: loopback has no speed.
+    let unreadable = Path::new("/sys/class/net/lo/speed");
+    let sealed = seal(unreadable, ImageKind::Sealed, PathCheck::Off, &Progress::default());
+    assert!(matches!(sealed, Err(MeasureError::Copy { .. })), "{sealed:?}");
+}
