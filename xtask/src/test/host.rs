@@ -6,8 +6,12 @@ use std::process::{Command, Stdio};
 pub(super) use crate::stage::workspace;
 
 /// A program that the tests call, and the Debian package that has it.
-const NEEDED: [(&str, &str); 3] =
-    [("systemd-nspawn", "systemd-container"), ("debootstrap", "debootstrap"), ("openssl", "openssl")];
+const NEEDED: [(&str, &str); 4] = [
+    ("systemd-nspawn", "systemd-container"),
+    ("debootstrap", "debootstrap"),
+    ("openssl", "openssl"),
+    ("minisign", "minisign"),
+];
 
 /// `CAP_SYS_ADMIN`, without which nothing can be mounted and so no container booted.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -47,7 +51,7 @@ fn in_path(program: &str) -> bool {
 }
 
 fn install(packages: &[&str]) -> Result<(), String> {
-    println!("installing what the tests under a real systemd need: apt-get install {}", packages.join(" "));
+    println!("installing what the tests need: apt-get install {}", packages.join(" "));
     apt(&["update", "-q"])?;
     apt(&[&["install", "-q", "-y", "--no-install-recommends"], packages].concat())
 }
