@@ -9,8 +9,8 @@ use contract::Digest;
 use crate::config::Require;
 use crate::measure::Image;
 
-pub use reference::{ReferenceError, ReferenceValue, References, detached, read};
-pub use signature::{Examined, TrustedKey};
+pub use reference::{Detached, ReferenceError, ReferenceValue, References, detached, read};
+pub use signature::{Examined, NoCount, TrustedKey};
 
 /// Something that was accepted by [`appraise`], and by nothing else: only that can be launched.
 #[derive(Debug)]
@@ -60,6 +60,20 @@ pub enum Refusal {
         /// What was measured.
         measured: Digest,
     },
+    /// A trusted key signed another binary under this name.
+    #[error("{measured} is not what a trusted key signed: {} does not verify", .signature.display())]
+    BrokenSignature {
+        /// What was measured.
+        measured: Digest,
+        /// The signature file.
+        signature: std::path::PathBuf,
+    },
+    /// Reference values name a program, and what stands there is none.
+    #[error("reference values are there, but what stands in the binary's place is not even a program: {reason}")]
+    NoProgram {
+        /// What it is.
+        reason: String,
+    },
     /// There are some, and none names it.
     #[error("{measured} is not among the reference values: {}", list(.known))]
     Unknown {
@@ -80,16 +94,11 @@ fn list(known: &[ReferenceValue]) -> String {
     names.join(", ")
 }
 
-/// Accepts an image, or says why not. `signed` is the reference value that a signature over this very image
-/// makes, where there is one.
+/// Accepts an image, or says why not. `signed` is what the signatures beside the binary say of this very image.
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn appraise(
-    image: Image,
-    references: &References,
-    signed: Option<&ReferenceValue>,
-) -> Result<Appraised<Image>, Refusal> {
+pub fn appraise(image: Image, references: &References, signed: &Detached) -> Result<Appraised<Image>, Refusal> {
     match decide(image.digest(), references, signed) {
         Verdict::Accept(accepted) => Ok(Appraised { inner: image, accepted }),
         Verdict::Refuse(refusal) => Err(refusal),
@@ -107,13 +116,20 @@ pub enum Verdict {
 }
 
 /// The decision, without I/O. A revocation is stronger than any reference value.
-pub fn decide(measured: Digest, references: &References, signed: Option<&ReferenceValue>) -> Verdict {
+pub fn decide(measured: Digest, references: &References, signed: &Detached) -> Verdict {
     if references.revoked.contains(&measured) {
         return Verdict::Refuse(Refusal::Revoked { measured });
     }
     let known = &references.values;
-    if let Some(value) = known.iter().chain(signed).find(|value| value.digest == measured) {
+    let by_signature = match signed {
+        Detached::Signed(value) => Some(value),
+        Detached::Nothing | Detached::Broken(_) => None,
+    };
+    if let Some(value) = known.iter().chain(by_signature).find(|value| value.digest == measured) {
         return Verdict::Accept(Accepted::By(value.clone()));
+    }
+    if let (Detached::Broken(signature), Require::Auto | Require::Always) = (signed, references.require) {
+        return Verdict::Refuse(Refusal::BrokenSignature { measured, signature: signature.clone() });
     }
     match (references.require, known.is_empty()) {
         (Require::Never, _) => Verdict::Accept(Accepted::Unenforced),
@@ -138,7 +154,7 @@ mod tests {
     }
 
     fn accepts(require: Require, digests: &[Digest]) -> bool {
-        matches!(decide(GOOD, &references(require, digests), None), Verdict::Accept(_))
+        matches!(decide(GOOD, &references(require, digests), &Detached::Nothing), Verdict::Accept(_))
     }
 
     #[test]
@@ -156,13 +172,13 @@ mod tests {
 
     #[test]
     fn an_accepted_pin_is_named_even_where_none_is_enforced() {
-        let verdict = decide(GOOD, &references(Require::Never, &[GOOD]), None);
+        let verdict = decide(GOOD, &references(Require::Never, &[GOOD]), &Detached::Nothing);
         assert!(matches!(verdict, Verdict::Accept(Accepted::By(_))));
     }
 
     #[test]
     fn a_refusal_names_what_was_measured_and_what_was_expected() {
-        let Verdict::Refuse(refusal) = decide(GOOD, &references(Require::Auto, &[OTHER; 5]), None) else {
+        let Verdict::Refuse(refusal) = decide(GOOD, &references(Require::Auto, &[OTHER; 5]), &Detached::Nothing) else {
             panic!("accepted")
         };
         let text = refusal.to_string();
@@ -175,7 +191,7 @@ mod tests {
         let signed = ReferenceValue { digest: GOOD, origin: "signature".to_owned() };
         for require in [Require::Auto, Require::Always, Require::Never] {
             let references = References { revoked: vec![GOOD], ..references(require, &[GOOD]) };
-            let verdict = decide(GOOD, &references, Some(&signed));
+            let verdict = decide(GOOD, &references, &Detached::Signed(signed.clone()));
             assert_eq!(verdict, Verdict::Refuse(Refusal::Revoked { measured: GOOD }), "{require:?}");
         }
     }
@@ -183,13 +199,25 @@ mod tests {
     #[test]
     fn a_signature_over_the_binary_is_a_reference_value() {
         let signed = ReferenceValue { digest: GOOD, origin: "signature".to_owned() };
-        let verdict = decide(GOOD, &references(Require::Always, &[OTHER]), Some(&signed));
+        let verdict = decide(GOOD, &references(Require::Always, &[OTHER]), &Detached::Signed(signed.clone()));
         assert_eq!(verdict, Verdict::Accept(Accepted::By(signed)));
     }
 
     #[test]
     fn with_keys_configured_auto_demands_a_reference_value() {
         let references = References { expected: true, ..references(Require::Auto, &[]) };
-        assert_eq!(decide(GOOD, &references, None), Verdict::Refuse(Refusal::NoReference { measured: GOOD }));
+        assert_eq!(
+            decide(GOOD, &references, &Detached::Nothing),
+            Verdict::Refuse(Refusal::NoReference { measured: GOOD })
+        );
+    }
+
+    #[test]
+    fn a_signature_that_does_not_verify_is_its_own_refusal_unless_a_pin_accepts() {
+        let broken = Detached::Broken("cryfttee.minisig".into());
+        let verdict = decide(GOOD, &references(Require::Always, &[]), &broken);
+        assert!(matches!(verdict, Verdict::Refuse(Refusal::BrokenSignature { .. })), "{verdict:?}");
+        let verdict = decide(GOOD, &references(Require::Always, &[GOOD]), &broken);
+        assert!(matches!(verdict, Verdict::Accept(Accepted::By(_))), "{verdict:?}");
     }
 }

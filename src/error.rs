@@ -36,6 +36,8 @@ pub enum Error {
     Notify(#[from] notify::NotifyError),
     #[error("record in the audit trail")]
     Audit(#[source] std::io::Error),
+    #[error("find the current folder")]
+    CurrentFolder(#[source] std::io::Error),
     #[error("start a thread to measure on")]
     Thread(#[source] std::io::Error),
     #[error("set up signal handling")]
@@ -58,7 +60,7 @@ impl Error {
             Self::Attest(error) => error.exit_code(),
             Self::Identity(error) => error.exit_code(),
             Self::Budget(_) => exit::CRASH_BUDGET,
-            Self::Notify(_) | Self::Audit(_) => exit::IO,
+            Self::Notify(_) | Self::Audit(_) | Self::CurrentFolder(_) => exit::IO,
             Self::Signals(_) | Self::Thread(_) => exit::OS,
         }
     }
@@ -79,7 +81,7 @@ impl Error {
             Self::Budget(_) => "restart",
             Self::Notify(_) => "notify",
             Self::Signals(_) => "signals",
-            Self::Thread(_) => "measure",
+            Self::Thread(_) | Self::CurrentFolder(_) => "measure",
             Self::Audit(_) => "audit",
         }
     }
@@ -88,7 +90,12 @@ impl Error {
     /// that is refused may be an operator's slip, and a corrected configuration is enough to go on.
     pub const fn is_tampering(&self) -> bool {
         match self {
-            Self::Appraise(refusal) => matches!(refusal, appraise::Refusal::Unknown { .. }),
+            Self::Appraise(refusal) => matches!(
+                refusal,
+                appraise::Refusal::Unknown { .. }
+                    | appraise::Refusal::BrokenSignature { .. }
+                    | appraise::Refusal::NoProgram { .. }
+            ),
             Self::Launch(error) => {
                 matches!(error, launch::LaunchError::OtherImage { .. } | launch::LaunchError::Unsealed)
             }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::sanitise;
 use crate::{clock, durable};
 
 const MARK: &str = "tampered";
@@ -29,7 +30,7 @@ pub struct Mark {
 pub enum LockError {
     #[error("locked: {found}; find out why, then: cryftgo-tee unlock --reason \"…\"")]
     Locked { found: String },
-    #[error("read the tamper mark {path}", path = path.display())]
+    #[error("read the tamper mark {path}; when the cause is known: cryftgo-tee unlock --reason \"…\"", path = path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("write the tamper mark {path}", path = path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -84,7 +85,8 @@ impl Lock {
         }
         let failed = |source| LockError::Write { path: self.0.clone(), source };
         durable::make_folder(self.0.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
-        let mark = Mark { at: clock::now(), step: step.to_owned(), reason: reason.to_owned() };
+        // Bounded: some of it may be text from outside, and the mark must be readable afterwards.
+        let mark = Mark { at: clock::now(), step: step.to_owned(), reason: sanitise(reason) };
         let text = serde_json::to_string_pretty(&mark).expect("a mark is plain data");
         durable::write(&self.0, format!("{text}\n").as_bytes()).map_err(failed)
     }

@@ -51,6 +51,12 @@ pub enum MeasureError {
 }
 
 impl MeasureError {
+    /// Whether what stands there is no program at all. Where a reference value says that there should be one,
+    /// somebody put it there.
+    pub const fn is_no_program(&self) -> bool {
+        matches!(self, Self::Empty { .. } | Self::NotRunnable { .. })
+    }
+
     /// Exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {

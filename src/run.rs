@@ -155,7 +155,7 @@ impl Verifier<'_> {
         let settings = self.settings;
 
         let began = Instant::now();
-        let image = self.measure().await?;
+        let image = self.measure().await.map_err(|error| self.judge_unmeasured(error))?;
         self.step(2, &status::measured(settings, &image, began.elapsed()));
         if settings.check_path == PathCheck::Off {
             self.audit.record(&Event::PathUnchecked { path: settings.binary.clone() });
@@ -220,6 +220,19 @@ impl Verifier<'_> {
         }
     }
 
+    /// What cannot be measured because it is no program is tampering, where reference values say what should
+    /// stand there.
+    fn judge_unmeasured(&self, error: Error) -> Error {
+        let no_program = matches!(&error, Error::Measure(error) if error.is_no_program());
+        let references = appraise::read(&self.settings.trust, &self.settings.state_dir);
+        match references {
+            Ok((references, _)) if no_program && !references.values.is_empty() => {
+                Error::Appraise(appraise::Refusal::NoProgram { reason: error.one_line() })
+            }
+            _ => error,
+        }
+    }
+
     /// Step 3. Reference values are read anew for every start: an upgrade brings its own, and one that was
     /// taken back no longer counts.
     fn appraise(&mut self, image: Image) -> Result<Appraised<Image>, Error> {
@@ -232,7 +245,7 @@ impl Verifier<'_> {
             references.hold_on_to(first);
         }
         let signed = appraise::detached(&image, &self.settings.binary, trust)?;
-        let image = appraise(image, &references, signed.as_ref())?;
+        let image = appraise(image, &references, &signed)?;
         self.first.get_or_insert(image.get().digest());
         Ok(image)
     }

@@ -152,13 +152,20 @@ fn a_binary_that_was_cut_short_or_appended_to_is_refused_and_locks() {
         String::from_utf8(measured.expect("measure").stdout).expect("text").trim().to_owned()
     };
     let appended = [&good[..], b"\0"].concat();
-    for wrong in [&good[..good.len() - 1], &good[..good.len() / 2], &appended] {
+    let cut = |length: usize| &good[..length];
+    for (wrong, part) in [
+        (cut(good.len() - 1), "is not among the reference values"),
+        (cut(good.len() / 2), "is not among the reference values"),
+        (&appended[..], "is not among the reference values"),
+        (cut(40), "is not even a program"),
+        (cut(0), "is not even a program"),
+    ] {
         let host = Host::new();
         let binary = host.path("cryfttee");
         std::fs::write(&binary, wrong).expect("write");
         let mut command = host.command(&binary);
         command.args(["--trust-pins", &pin]);
-        refused(&host, &host.run(command), exit::INTEGRITY, &["is not among the reference values"]);
+        refused(&host, &host.run(command), exit::INTEGRITY, &[part]);
         assert!(host.path("verifier/tampered").exists());
     }
 }

@@ -192,7 +192,9 @@ fn a_signature_over_the_binary_itself_is_a_reference_value_until_the_binary_chan
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&binary, bytes).expect("written");
-    was_refused(&run(), "no reference value");
+    assert!(!host.path("verifier/tampered").exists());
+    was_refused(&run(), "is not what a trusted key signed");
+    assert!(host.path("verifier/tampered").exists());
 }
 
 fn cryftgo_tee(arguments: &[&str]) -> Output {
@@ -211,6 +213,13 @@ fn measure_and_appraise_say_what_a_start_would() {
     assert_eq!(json["digest"], digest.as_str());
 
     let config = host.path("cryftgo-tee.toml").display().to_string();
+    // A relative path is that of the file in the current folder, and of no other.
+    let mut here = Command::new(env!("CARGO_BIN_EXE_cryftgo-tee"));
+    here.current_dir(bad_sidecar().parent().expect("folder")).args(["appraise", "bad-sidecar", "--config", &config]);
+    let here = here.args(["--trust-pins-d", "/none", "--trust-pins", &digest]).output().expect("run");
+    assert_eq!(here.status.code(), Some(0), "{here:?}");
+    assert!(String::from_utf8_lossy(&here.stdout).contains(&digest), "{here:?}");
+
     let appraise = |more: &[&str]| {
         let base =
             ["appraise", &binary, "--config", &config, "--launch-check-path", "false", "--trust-pins-d", "/none"];

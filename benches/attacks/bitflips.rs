@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use contract::Digest;
-use cryftgo_tee::appraise::{References, appraise};
+use cryftgo_tee::appraise::{Detached, References, appraise};
 use cryftgo_tee::config::{ImageKind, Require};
 use cryftgo_tee::measure::MeasureError;
 
@@ -134,7 +134,7 @@ fn flip(
 /// The digest that was measured, where the file is a program at all, and whether it may run.
 fn look(path: &Path, references: &References) -> Result<(Option<Digest>, bool), AttackError> {
     match measure(path, ImageKind::Sealed) {
-        Ok(image) => Ok((Some(image.digest()), appraise(image, references, None).is_ok())),
+        Ok(image) => Ok((Some(image.digest()), appraise(image, references, &Detached::Nothing).is_ok())),
         // A flip in the header: refused before its digest is of interest.
         Err(MeasureError::NotRunnable { .. }) => Ok((None, false)),
         // Anything else would count a fault of this harness as a finding of the verifier.

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cryftgo_tee::appraise::appraise;
+use cryftgo_tee::appraise::{Detached, appraise};
 use cryftgo_tee::config::{ImageKind, Require};
 use cryftgo_tee::sys::{Program, SpawnError, Step, spawn};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -92,7 +92,7 @@ fn attempt(attacker: &Attacker, kind: ImageKind, end: End, watch: Watch<'_>) -> 
         }
         tally.attempts += 1;
         let image = measure(&attacker.path, kind)?;
-        let Ok(image) = appraise(image, &references, None) else {
+        let Ok(image) = appraise(image, &references, &Detached::Nothing) else {
             tally.refused += 1;
             continue;
         };

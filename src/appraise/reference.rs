@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use contract::{Digest, exit};
 
 use super::manifest::{self, Believed, Floor, ManifestError, Release};
-use super::signature;
-use crate::config::{ConfigError, Require, TrustSettings, list_folder};
+use super::signature::{self, NoCount};
+use crate::config::{ConfigError, ImageKind, Require, TrustSettings, list_folder};
 use crate::durable;
 use crate::measure::Image;
 
@@ -60,6 +61,8 @@ pub enum ReferenceError {
     Manifest(#[from] ManifestError),
     #[error("read the signatures of {path}", path = path.display())]
     Signatures { path: PathBuf, source: io::Error },
+    #[error("{path} decides what runs, but {why}: root must own it, and nobody else write to it", path = path.display())]
+    Unsafe { path: PathBuf, why: String },
     #[error("read pins from {path}", path = path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{path}, line {line}: expected a digest and a name, as sha256sum prints them, found {found:?}", path = path.display())]
@@ -70,7 +73,12 @@ impl ReferenceError {
     /// Exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Manifest(ManifestError::Refused { .. }) => exit::INTEGRITY,
+            Self::Manifest(ManifestError::Refused { .. }) | Self::Unsafe { .. } => exit::INTEGRITY,
+            Self::Read { source, .. }
+                if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge) =>
+            {
+                exit::DATA
+            }
             Self::Manifest(ManifestError::DamagedFloor { .. }) | Self::Line { .. } => exit::DATA,
             Self::Manifest(_) | Self::List(_) | Self::Read { .. } | Self::Signatures { .. } => exit::IO,
         }
@@ -88,7 +96,9 @@ pub fn read(settings: &TrustSettings, state_dir: &Path) -> Result<(References, O
     let mut values: Vec<ReferenceValue> =
         from_settings.map(|digest| ReferenceValue { digest: *digest, origin: "trust.pins".to_owned() }).collect();
     for folder in &settings.pins_d {
+        check_safe(folder)?;
         for path in list_folder(folder, "")? {
+            check_safe(&path)?;
             let text = read_bounded(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
             values.extend(parse(&path, &text)?);
         }
@@ -106,28 +116,52 @@ pub fn read(settings: &TrustSettings, state_dir: &Path) -> Result<(References, O
     Ok((references, Some(floor)))
 }
 
-/// A signature over the binary itself, `PATH.minisig`, as a reference value: where enough trusted keys made
-/// one over exactly this image.
+/// What the signature files beside a binary say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detached {
+    /// Nothing that counts.
+    Nothing,
+    /// Enough trusted keys signed exactly this image.
+    Signed(ReferenceValue),
+    /// A trusted key signed something else under this name: the binary or the signature was changed.
+    Broken(PathBuf),
+}
+
+/// A signature over the binary itself, `PATH.minisig`, as a reference value.
+///
+/// Only for a sealed image: a file can show one content to the hash and another to the signature.
 ///
 /// # Errors
 /// [`ReferenceError::Signatures`].
-pub fn detached(
-    image: &Image,
-    path: &Path,
-    settings: &TrustSettings,
-) -> Result<Option<ReferenceValue>, ReferenceError> {
-    if settings.keys.is_empty() {
-        return Ok(None);
+pub fn detached(image: &Image, path: &Path, settings: &TrustSettings) -> Result<Detached, ReferenceError> {
+    if settings.keys.is_empty() || image.kind() != ImageKind::Sealed {
+        return Ok(Detached::Nothing);
     }
     let examined = signature::examine(path, image.content(), &settings.keys)
         .map_err(|source| ReferenceError::Signatures { path: path.to_owned(), source })?;
     let signers = signature::signers(&examined, &settings.keys);
-    if signers == 0 || signers < usize::try_from(settings.threshold).unwrap_or(usize::MAX) {
-        return Ok(None);
+    if signers > 0 && signers >= usize::try_from(settings.threshold).unwrap_or(usize::MAX) {
+        let good = examined.iter().filter(|one| one.outcome.is_ok());
+        let files: Vec<String> = good.map(|one| one.path.display().to_string()).collect();
+        return Ok(Detached::Signed(ReferenceValue { digest: image.digest(), origin: files.join(", ") }));
     }
-    let files: Vec<String> =
-        examined.iter().filter(|one| one.outcome.is_ok()).map(|one| one.path.display().to_string()).collect();
-    Ok(Some(ReferenceValue { digest: image.digest(), origin: files.join(", ") }))
+    let broken = examined.into_iter().find(|one| matches!(one.outcome, Err(NoCount::Broken(_))));
+    Ok(broken.map_or(Detached::Nothing, |one| Detached::Broken(one.path)))
+}
+
+/// Whoever can write a list of pins decides what runs, so the list must be as safe as the binary.
+fn check_safe(path: &Path) -> Result<(), ReferenceError> {
+    let metadata = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata.map_err(|source| ReferenceError::Read { path: path.to_owned(), source })?,
+    };
+    let own = nix::unistd::geteuid().as_raw();
+    let unsafe_because = |why: String| Err(ReferenceError::Unsafe { path: path.to_owned(), why });
+    match (metadata.uid(), metadata.mode() & 0o7777) {
+        (uid, _) if uid != 0 && uid != own => unsafe_because(format!("it belongs to uid {uid}")),
+        (_, mode) if mode & 0o022 != 0 => unsafe_because(format!("others may write to it (mode {mode:04o})")),
+        _ => Ok(()),
+    }
 }
 
 fn read_bounded(path: &Path) -> io::Result<String> {
@@ -202,5 +236,26 @@ mod tests {
             References { require: Require::Never, expected: false, values: Vec::new(), revoked: Vec::new() };
         never.hold_on_to(first);
         assert!(never.values.is_empty());
+    }
+
+    #[test]
+    fn a_list_of_pins_that_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        for (name, mode) in [("", 0o777), ("", 0o775), ("pins", 0o666), ("pins", 0o660)] {
+            let folder = tempfile::tempdir().expect("folder");
+            std::fs::write(folder.path().join("pins"), format!("{DIGITS}  good\n")).expect("write");
+            let changed = folder.path().join(name);
+            std::fs::set_permissions(&changed, std::fs::Permissions::from_mode(mode)).expect("mode");
+            let error = read(&settings(folder.path()), folder.path()).expect_err("refused");
+            assert_eq!(error.exit_code(), exit::INTEGRITY, "{name:?} {mode:o}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_pins_that_is_not_text_is_bad_data() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("pins"), b"# M\xfcller\n").expect("write");
+        let error = read(&settings(folder.path()), folder.path()).expect_err("refused");
+        assert_eq!(error.exit_code(), exit::DATA, "{error}");
     }
 }

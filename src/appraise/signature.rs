@@ -56,7 +56,27 @@ pub struct Examined {
     /// The file.
     pub path: PathBuf,
     /// The key that made it, or why it does not count.
-    pub outcome: Result<String, String>,
+    pub outcome: Result<String, NoCount>,
+}
+
+/// Why a signature file does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoCount {
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// It holds something else.
+    #[error("it is not a minisign signature")]
+    NotASignature,
+    /// Somebody else made it.
+    #[error("no trusted key has its key id")]
+    Stranger,
+    /// An old form, which signs the content itself and not its hash.
+    #[error("it is a legacy signature; sign again with minisign 0.6 or later")]
+    Legacy,
+    /// It names a trusted key, but not over this content: one of the two was changed.
+    #[error("it has the key id of {0}, but does not verify")]
+    Broken(String),
 }
 
 /// The signature files of `signed`: `NAME.minisig`, and `NAME.*.minisig` where several people sign.
@@ -92,9 +112,15 @@ fn files_for(signed: &Path) -> io::Result<Vec<PathBuf>> {
 pub(super) fn examine(signed: &Path, content: &File, keys: &[TrustedKey]) -> io::Result<Vec<Examined>> {
     let mut examined = Vec::new();
     for path in files_for(signed)? {
-        let bytes = durable::read(&path, MAX_SIGNATURE)?.unwrap_or_default();
+        let bytes = match durable::read(&path, MAX_SIGNATURE) {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(error) => {
+                examined.push(Examined { path, outcome: Err(NoCount::Unreadable(error.to_string())) });
+                continue;
+            }
+        };
         let outcome = match std::str::from_utf8(&bytes).ok().and_then(|text| Signature::decode(text).ok()) {
-            None => Err("it is not a minisign signature".to_owned()),
+            None => Err(NoCount::NotASignature),
             Some(signature) => check(content, &signature, keys)?,
         };
         examined.push(Examined { path, outcome });
@@ -111,18 +137,18 @@ pub(super) fn signers(examined: &[Examined], keys: &[TrustedKey]) -> usize {
     material.len()
 }
 
-fn check(content: &File, signature: &Signature, keys: &[TrustedKey]) -> io::Result<Result<String, String>> {
-    let mut reason = "no trusted key has its key id".to_owned();
+fn check(content: &File, signature: &Signature, keys: &[TrustedKey]) -> io::Result<Result<String, NoCount>> {
+    let mut reason = NoCount::Stranger;
     for trusted in keys {
         let mut verifier = match trusted.key.verify_stream(signature) {
             Ok(verifier) => verifier,
             Err(minisign_verify::Error::UnexpectedKeyId) => continue,
             Err(minisign_verify::Error::UnsupportedLegacyMode) => {
-                reason = "it is a legacy signature; sign again with minisign 0.6 or later".to_owned();
+                reason = NoCount::Legacy;
                 continue;
             }
-            Err(error) => {
-                reason = error.to_string();
+            Err(_) => {
+                reason = NoCount::NotASignature;
                 continue;
             }
         };
@@ -141,7 +167,7 @@ fn check(content: &File, signature: &Signature, keys: &[TrustedKey]) -> io::Resu
         }
         match verifier.finalize() {
             Ok(()) => return Ok(Ok(trusted.text.clone())),
-            Err(_) => reason = format!("it has the key id of {trusted}, but does not verify"),
+            Err(_) => reason = NoCount::Broken(trusted.text.clone()),
         }
     }
     Ok(Err(reason))

@@ -10,7 +10,7 @@ use super::{fail, print};
 use crate::appraise::{self, Accepted, Verdict};
 use crate::config::Settings;
 use crate::error::{Error, one_line};
-use crate::measure;
+use crate::measure::{self, PathCheck};
 
 pub(super) const AFTER_HELP: &str = "\
 Nothing is started and nothing is written. Exit codes: 0 it may run, 77 it may not, 65 and 74 something could
@@ -18,7 +18,7 @@ not be read, 78 configuration.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The binary; without it, the configured one
+    /// The binary, wherever it stands; without it, the configured one and the way to it
     path: Option<PathBuf>,
     /// Print {"path", "digest", "accepted", "reference" or "reason"}
     #[arg(long)]
@@ -36,12 +36,16 @@ pub(super) fn main(args: &Args) -> ExitCode {
 
 fn appraise(args: &Args) -> Result<ExitCode, Error> {
     let settings = Settings::load(args.settings.command_line())?;
-    let path = args.path.as_ref().unwrap_or(&settings.binary);
+    // A file that is named here may not be installed yet, and then stands where anybody may put it.
+    let (path, check) = match &args.path {
+        Some(path) => (std::path::absolute(path).map_err(Error::CurrentFolder)?, PathCheck::Off),
+        None => (settings.binary.clone(), settings.check_path),
+    };
     let (references, _) = appraise::read(&settings.trust, &settings.state_dir)?;
-    let image = measure::seal(path, settings.image, settings.check_path, &measure::Progress::default())?;
-    let signed = appraise::detached(&image, path, &settings.trust)?;
+    let image = measure::seal(&path, settings.image, check, &measure::Progress::default())?;
+    let signed = appraise::detached(&image, &path, &settings.trust)?;
     let digest = image.digest();
-    let (accepted, why) = match appraise::decide(digest, &references, signed.as_ref()) {
+    let (accepted, why) = match appraise::decide(digest, &references, &signed) {
         Verdict::Accept(Accepted::By(reference)) => (true, reference.origin),
         Verdict::Accept(Accepted::WithoutReference) => {
             (true, "nothing: there is no reference value and none is demanded".to_owned())

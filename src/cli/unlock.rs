@@ -8,8 +8,8 @@ use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::audit::{Audit, Event};
 use crate::config::Settings;
-use crate::error::Error;
-use crate::lock::Lock;
+use crate::error::{Error, one_line};
+use crate::lock::{Lock, LockError};
 
 pub(super) const AFTER_HELP: &str = "\
 Find out first how another binary came to stand there, or another process to answer: journalctl -u cryftgo-tee
@@ -39,8 +39,12 @@ fn unlock(args: &Args) -> Result<ExitCode, Error> {
     }
     let settings = Settings::load(args.settings.command_line())?;
     let lock = Lock::at(&settings.state_dir);
-    let Some(finding) = lock.mark()? else {
-        return Ok(print("not locked: nothing to do"));
+    let finding = match lock.mark() {
+        Ok(None) => return Ok(print("not locked: nothing to do")),
+        Ok(Some(finding)) => finding,
+        // A mark that cannot be read locks too, so it must be possible to clear it.
+        Err(error @ LockError::Read { .. }) => one_line(&error),
+        Err(error) => return Err(error.into()),
     };
     // The record first: an unlock that nobody can read of later must not happen.
     let audit = Audit::open_for_command();

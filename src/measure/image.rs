@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use contract::Digest;
 use nix::errno::Errno;
@@ -159,11 +160,25 @@ fn executable_memfd() -> nix::Result<File> {
 
 fn add_seals(copy: &File) -> io::Result<()> {
     let with_exec = SEALS | SealFlag::from_bits_retain(F_SEAL_EXEC);
-    match fcntl(copy, FcntlArg::F_ADD_SEALS(with_exec)) {
-        Err(Errno::EINVAL) => fcntl(copy, FcntlArg::F_ADD_SEALS(SEALS))?,
+    match add_when_settled(copy, with_exec) {
+        Err(Errno::EINVAL) => add_when_settled(copy, SEALS)?,
         sealed => sealed?,
-    };
+    }
     if lost_seals(copy)? { Err(io::Error::other("the seals do not read back")) } else { Ok(()) }
+}
+
+/// The kernel answers EBUSY while anything holds one of the file's pages, which under load its own batches do
+/// for a moment: seen once in some hundred thousand copies. Nobody else has this file, so it passes.
+fn add_when_settled(copy: &File, seals: SealFlag) -> nix::Result<()> {
+    const TRIES: u32 = 20;
+    const BETWEEN: Duration = Duration::from_millis(20);
+    for _ in 1..TRIES {
+        match fcntl(copy, FcntlArg::F_ADD_SEALS(seals)) {
+            Err(Errno::EBUSY) => std::thread::sleep(BETWEEN),
+            sealed => return sealed.map(drop),
+        }
+    }
+    fcntl(copy, FcntlArg::F_ADD_SEALS(seals)).map(drop)
 }
 
 /// Whether `file` lacks one of the seals that make a copy unchangeable.

@@ -39,6 +39,11 @@ pub enum UnsafePath {
 /// # Errors
 /// [`UnsafePath`], which names the folder or file and what to do.
 pub(super) fn open(path: &Path) -> Result<File, UnsafePath> {
+    if !path.is_absolute() {
+        // The walk would take it for one below the root.
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not an absolute path");
+        return Err(UnsafePath::Look { path: path.to_owned(), source });
+    }
     let look = |source| UnsafePath::Look { path: PathBuf::from("/"), source };
     let root = File::open("/").map_err(look)?;
     open_below(root.into(), path)
@@ -288,6 +293,11 @@ mod tests {
         let root = tree();
         symlink("loop", root.path().join("loop")).expect("link");
         assert!(matches!(open_in(&root, "/loop/program"), Err(UnsafePath::TooManyLinks { .. })));
+    }
+
+    #[test]
+    fn a_relative_path_is_not_taken_for_an_absolute_one() {
+        assert!(matches!(open(Path::new("proc/self/exe")), Err(UnsafePath::Look { .. })));
     }
 
     #[test]

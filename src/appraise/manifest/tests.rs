@@ -40,7 +40,9 @@ fn a_good_manifest_passes_every_check() {
 
 #[test]
 fn without_enough_signers_it_is_not_even_parsed() {
-    for examined in [Vec::new(), vec![Examined { path: "m.minisig".into(), outcome: Err("bad".to_owned()) }]] {
+    for examined in
+        [Vec::new(), vec![Examined { path: "m.minisig".into(), outcome: Err(signature::NoCount::NotASignature) }]]
+    {
         let (checks, manifest) = judge(b"\xff not JSON", examined, &settings(), Floor::default(), NOW);
         assert!(matches!(checks[..], [Check { outcome: Err(ManifestFault::TooFewSigners { signers: 0, .. }), .. }]));
         assert!(manifest.is_none());
