@@ -11,4 +11,4 @@ case "$answer" in
 *'"ready":true'*) ;;
 *) fail "the first client is told: $answer" ;;
 esac
-is_state active || fail "a client was answered, and the verifier is $(property ActiveState)"
+within 5 is_state active || fail "a client was answered, and the verifier is $(property ActiveState)"
