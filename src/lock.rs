@@ -1,5 +1,6 @@
 //! The lock: after tampering was found nothing runs until an operator says so. A mark on disk, which the
-//! units assert the absence of, and which a restart and a reboot leave in place.
+//! socket's unit asserts the absence of, which the verifier looks for first, and which a restart and a reboot leave
+//! in place.
 
 use std::io;
 use std::path::{Path, PathBuf};
