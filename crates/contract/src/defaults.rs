@@ -14,10 +14,16 @@ pub const HTTP_ADDR: &str = "127.0.0.1:8787";
 pub const SIDECAR_BINARY: &str = "/usr/local/bin/cryfttee";
 /// The Web3Signer that the sidecar calls.
 pub const WEB3SIGNER_URL: &str = "http://localhost:9000";
+/// Who makes keys when nobody said otherwise.
+pub const KEY_GENERATION: &str = "signer";
+/// Who can make keys; an error about another word names them.
+pub const KEY_GENERATIONS: [&str; 3] = ["signer", "import", "off"];
 /// The private socket on which the verifier talks to the sidecar.
 pub const CONTROL_SOCKET: &str = "/run/cryftgo-tee/control.sock";
 /// Where the public keys and the node ID are kept.
 pub const STATE_DIR: &str = "/var/lib/cryftgo";
+/// Where the verifier says who the node is, for other services to read.
+pub const IDENTITY_FILE: &str = "/run/cryftgo-tee/identity.json";
 /// How long one request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the sidecar may take from exec to its first answer.
@@ -32,5 +38,7 @@ pub const API_FD_NAME: &str = "api";
 /// The name of the private listening socket in `LISTEN_FDNAMES`.
 pub const CONTROL_FD_NAME: &str = "control";
 
-/// Capability strings of `GET /v1/staking/status`, all of which the verifier requires.
-pub const CAPABILITIES: [&str; 3] = ["bls_signing", "tls_signing", "key_generation"];
+/// Capability strings of `GET /v1/staking/status` that the verifier requires.
+pub const CAPABILITIES: [&str; 3] = ["bls_signing", "tls_signing", CAN_MAKE_KEYS];
+/// The one of them that only a node without keys needs.
+pub const CAN_MAKE_KEYS: &str = "key_generation";

@@ -35,6 +35,9 @@ pub enum Refusal {
     /// 408.
     #[error("the body did not arrive in time")]
     SlowBody,
+    /// 412: slashing protection refuses.
+    #[error("{0}")]
+    Unsafe(String),
     /// 413.
     #[error("the body is longer than 1 MiB")]
     LongBody,
@@ -63,6 +66,7 @@ impl Refusal {
             Self::NoSuchPath | Self::NoSuchKey => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Unsafe(_) => StatusCode::PRECONDITION_FAILED,
             Self::LongBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RootMismatch | Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -5,9 +5,11 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use contract::exit;
+use cryfttee_devsigner::typed::Network;
 use cryfttee_devsigner::{ServeError, Server, Store, StoreError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -30,6 +32,17 @@ struct Cli {
     /// File with the password of every keystore [default: DIR/password, drawn at first use]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+
+    /// The network's fork version at genesis, for validator registrations, which name no fork
+    #[arg(long, value_name = "0xHEX", default_value = "0x00000000", value_parser = version)]
+    genesis_fork_version: [u8; 4],
+}
+
+/// A fork version: `0x` and 8 hex digits.
+fn version(text: &str) -> Result<[u8; 4], &'static str> {
+    let mut version = [0; 4];
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    hex::decode_to_slice(digits, &mut version).map(|()| version).map_err(|_| "expected 0x and 8 hex digits")
 }
 
 const EXAMPLES: &str = "\
@@ -45,6 +58,9 @@ Load keys that were put into the folder:  curl -X POST $url/reload
 List what it does beyond Web3Signer:      curl $url/ext/cryft/v1
 
 SIGTERM and SIGINT end it once the requests under way are answered.";
+
+/// How long work outside of requests may take to finish at the end.
+const FINISH: Duration = Duration::from_secs(1);
 
 /// Why the signer ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -78,17 +94,22 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    eprintln!("cryfttee-devsigner: FOR DEVELOPMENT ONLY: no slashing protection, no access control, no TLS.");
+    eprintln!("cryfttee-devsigner: FOR DEVELOPMENT ONLY: signs any raw bytes, no access control, no TLS.");
     let store = Store::open(&cli.keys, cli.password_file.as_deref())?;
+    let network = Network { genesis_version: cli.genesis_fork_version };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         // Before the address is announced: a signal that comes right after it must find its handler.
         let (term, int) = signals().map_err(Failure::Signals)?;
-        let server = Server::bind(cli.listen, store).await?;
+        let server = Server::bind_for(cli.listen, store, network).await?;
         announce(server.address());
         server.serve(either(term, int)).await;
         Ok(())
-    })
+    });
+    // Keystores that are still being opened may take minutes, and a key half taken in is no key: files are whole or
+    // not there.
+    runtime.shutdown_timeout(FINISH);
+    outcome
 }
 
 /// The one line that a parent process waits for. One that closed its end does not care.

@@ -16,11 +16,13 @@ use hyper::{Method, Request};
 
 use crate::answer::{Answer, Refusal};
 use crate::store::Store;
+use crate::typed::Network;
 use reload::Reload;
 
 /// What the routes share.
 pub struct App {
     store: Arc<Store>,
+    network: Network,
     reload: Reload,
 }
 
@@ -64,7 +66,8 @@ impl<'p> Call<'p> {
     /// The methods of the call, as the `Allow` header spells them.
     fn methods(&self) -> &'static str {
         match self {
-            Self::Keystores | Self::Reload => "GET, POST",
+            Self::Keystores => "GET, POST, DELETE",
+            Self::Reload => "GET, POST",
             Self::BlsSign(_) | Self::Secp256k1Sign(_) | Self::SignSha256(_) | Self::SignDigest(_) => "POST",
             Self::Upcheck
             | Self::Healthcheck
@@ -77,9 +80,9 @@ impl<'p> Call<'p> {
 }
 
 impl App {
-    /// An app that signs with the keys of `store`.
-    pub fn new(store: Store) -> Self {
-        Self { store: Arc::new(store), reload: Reload::default() }
+    /// An app that signs with the keys of `store`, on `network`.
+    pub fn new(store: Store, network: Network) -> Self {
+        Self { store: Arc::new(store), network, reload: Reload::default() }
     }
 
     /// Answers one request. A refusal is an answer too.
@@ -109,11 +112,12 @@ impl App {
             Call::Healthcheck => Ok(status::healthcheck(&self.store)),
             Call::Reload if post => Ok(self.reload.start(&self.store)),
             Call::Reload => Ok(self.reload.status()),
-            Call::Keystores if post => keystores::generate(&self.store, &read().await?).await,
+            Call::Keystores if post => keystores::post(&self.store, &read().await?).await,
+            Call::Keystores if head.method == Method::DELETE => keystores::delete(&self.store, &read().await?).await,
             Call::Keystores => Ok(keystores::list(&self.store)),
             Call::BlsKeys => Ok(eth2::public_keys(&self.store)),
             Call::Secp256k1Keys => Ok(eth1::public_keys(&self.store)),
-            Call::BlsSign(key) => eth2::sign(&self.store, key, &head.headers, &read().await?),
+            Call::BlsSign(key) => eth2::sign(self, key, &head.headers, &read().await?).await,
             Call::Secp256k1Sign(key) => eth1::sign(&self.store, key, &read().await?),
             Call::Extensions => Ok(extension::list()),
             Call::ProvePossession(key) => extension::prove_possession(&self.store, key),

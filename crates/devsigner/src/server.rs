@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::routes::App;
 use crate::store::Store;
+use crate::typed::Network;
 
 /// How long a client may take to send a request's headers, and so also how long a connection may be idle.
 /// Web3Signer's default is the same.
@@ -54,18 +55,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on a loopback address; port 0 takes any free one.
+    /// Listens on a loopback address; port 0 takes any free one. The network is mainnet.
     ///
     /// # Errors
     /// [`ServeError`].
     pub async fn bind(address: SocketAddr, store: Store) -> Result<Self, ServeError> {
+        Self::bind_for(address, store, Network::default()).await
+    }
+
+    /// The same for another network.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn bind_for(address: SocketAddr, store: Store, network: Network) -> Result<Self, ServeError> {
         if !address.ip().is_loopback() {
             return Err(ServeError::NotLoopback(address));
         }
         let failed = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, app: Arc::new(App::new(store)) })
+        Ok(Self { listener, address, app: Arc::new(App::new(store, network)) })
     }
 
     /// Where the server listens.

@@ -4,109 +4,27 @@
 //! keystore that the password opens: a key that silently was not loaded would look lost, and the verifier would
 //! rightly refuse to start. Other names are left alone.
 
-mod folder;
+mod error;
+pub(crate) mod folder;
+mod manage;
 mod password_file;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use contract::{BlsPublicKey, TlsPublicKey};
 
+use crate::keys::Curve;
 use crate::keys::bls::BlsKey;
 use crate::keys::secp256k1::Secp256k1Key;
-use crate::keys::{Curve, KeyError};
 use crate::keystore::{Keystore, KeystoreError, Password};
+use crate::slashing::{SlashingError, SlashingProtection};
+use crate::ssz::Root;
+use crate::typed::Vote;
+pub use error::StoreError;
 use folder::Folder;
-
-/// Why the store could not be opened, read again, or given a new key.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The keystore folder could not be made or entered.
-    #[error("make the keystore folder {path}")]
-    MakeFolder {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The keystore folder could not be listed.
-    #[error("list the keystore folder {path}")]
-    List {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// A file could not be read.
-    #[error("read {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// A file could not be written whole.
-    #[error("write {path}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The password file says nothing.
-    #[error("the password in {path} is empty or is not UTF-8")]
-    BadPassword {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There are keystores, and the password that the store once drew for them is gone.
-    #[error("{path} is missing, but there are keystores that were encrypted with it")]
-    LostPassword {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No random bytes for a password.
-    #[error("draw a random password")]
-    Random(#[source] getrandom::Error),
-    /// A file is not a keystore, is damaged, or has another password.
-    #[error("open keystore {path}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: KeystoreError,
-    },
-    /// A keystore holds something that is no key.
-    #[error("take the key from keystore {path}")]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: KeyError,
-    },
-    /// A keystore's public key is not the one of its secret.
-    #[error("keystore {path} names another public key than its secret has: {derived}")]
-    OtherKey {
-        /// The file.
-        path: PathBuf,
-        /// The public key of the secret.
-        derived: String,
-    },
-    /// No key could be made.
-    #[error("make a key")]
-    Generate(#[source] KeyError),
-    /// The new key could not be encrypted.
-    #[error("encrypt the new key")]
-    Seal(#[source] KeystoreError),
-}
+pub use manage::{Deleted, Imported};
 
 /// A BLS key and how it was derived.
 pub struct LoadedBls {
@@ -114,6 +32,8 @@ pub struct LoadedBls {
     pub key: BlsKey,
     /// The derivation path in its keystore; empty where it has none.
     pub derivation_path: String,
+    /// Its keystores: more than one where a second file holds the same key.
+    files: Vec<PathBuf>,
 }
 
 /// What was read from the folder. Ordered by public key, so that a list reads the same after a restart.
@@ -136,10 +56,13 @@ pub struct NewKey {
 pub struct Store {
     folder: Folder,
     password: Password,
+    slashing: SlashingProtection,
     keys: RwLock<Keys>,
     /// Held while the folder is read again or written to: a key that is made while the folder is being read
     /// would be missing from what was read, and so be dropped from memory.
     changing: Mutex<()>,
+    /// Held while keystores are imported, so that one at a time takes the memory that its scrypt asks for.
+    importing: Mutex<()>,
 }
 
 impl Store {
@@ -151,12 +74,20 @@ impl Store {
     /// [`StoreError`]; whatever is wrong with a file names the file.
     pub fn open(folder: &Path, password_file: Option<&Path>) -> Result<Self, StoreError> {
         let folder = Folder::open(folder)?;
+        let slashing = SlashingProtection::open(folder.path())?;
         let password = match password_file {
             Some(path) => password_file::read(path)?,
             None => password_file::read_or_draw(&folder)?,
         };
         let keys = load(&folder, &password)?;
-        Ok(Self { folder, password, keys: RwLock::new(keys), changing: Mutex::new(()) })
+        Ok(Self {
+            folder,
+            password,
+            slashing,
+            keys: RwLock::new(keys),
+            changing: Mutex::new(()),
+            importing: Mutex::new(()),
+        })
     }
 
     /// Reads the folder again. When that fails, the keys stay as they were.
@@ -180,16 +111,16 @@ impl Store {
                 let key = BlsKey::generate().map_err(StoreError::Generate)?;
                 let public = key.public();
                 let sealed = Keystore::seal(curve, hex::encode(public.as_bytes()), &key.to_secret(), &self.password);
-                let key = Arc::new(LoadedBls { key, derivation_path: String::new() });
-                self.keep("bls", public.to_string(), sealed, |keys| {
-                    keys.bls.insert(public, key);
+                self.keep("bls", public.to_string(), sealed, |keys, path| {
+                    let files = vec![path.to_owned()];
+                    keys.bls.insert(public, Arc::new(LoadedBls { key, derivation_path: String::new(), files }));
                 })
             }
             Curve::Secp256k1 => {
                 let key = Secp256k1Key::generate().map_err(StoreError::Generate)?;
                 let public = key.public();
                 let sealed = Keystore::seal(curve, hex::encode(public.as_bytes()), &key.to_secret(), &self.password);
-                self.keep("secp256k1", public.to_string(), sealed, |keys| {
+                self.keep("secp256k1", public.to_string(), sealed, |keys, _| {
                     keys.secp256k1.insert(public, Arc::new(key));
                 })
             }
@@ -201,19 +132,37 @@ impl Store {
         kind: &str,
         pubkey: String,
         sealed: Result<Keystore, KeystoreError>,
-        remember: impl FnOnce(&mut Keys),
+        remember: impl FnOnce(&mut Keys, &Path),
     ) -> Result<NewKey, StoreError> {
         let json = sealed.and_then(|keystore| keystore.to_json()).map_err(StoreError::Seal)?;
         let name = format!("{kind}-{}.json", pubkey.trim_start_matches("0x"));
         let _changing = self.changing();
         let path = self.folder.write(&name, &json)?;
-        remember(&mut self.keys.write().unwrap_or_else(PoisonError::into_inner));
+        remember(&mut self.keys.write().unwrap_or_else(PoisonError::into_inner), &path);
         Ok(NewKey { pubkey, path })
     }
 
     /// A BLS key.
     pub fn bls(&self, public: &BlsPublicKey) -> Option<Arc<LoadedBls>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).bls.get(public).cloned()
+    }
+
+    /// Signs what could be slashed, if it is safe: it is remembered, on disk, before the signature exists. None
+    /// where there is no such key. Waits for the disk, and for whoever votes with this key.
+    ///
+    /// # Errors
+    /// [`SlashingError`].
+    pub fn sign_vote(
+        &self,
+        public: &BlsPublicKey,
+        vote: &Vote,
+        root: &Root,
+    ) -> Result<Option<[u8; 96]>, SlashingError> {
+        let mut held = self.slashing.hold(public)?;
+        // Under the lock: a key that is deleted meanwhile must not sign what its export does not tell.
+        let Some(loaded) = self.bls(public) else { return Ok(None) };
+        held.admit(vote, root)?;
+        Ok(Some(loaded.key.sign(root)))
     }
 
     /// A secp256k1 key.
@@ -260,7 +209,9 @@ fn load_one(path: &Path, password: &Password, keys: &mut Keys) -> Result<(), Sto
                 return Err(StoreError::OtherKey { path: path.to_owned(), derived: public.to_string() });
             }
             let derivation_path = keystore.path().to_owned();
-            keys.bls.insert(public, Arc::new(LoadedBls { key, derivation_path }));
+            let mut files = keys.bls.get(&public).map(|loaded| loaded.files.clone()).unwrap_or_default();
+            files.push(path.to_owned());
+            keys.bls.insert(public, Arc::new(LoadedBls { key, derivation_path, files }));
         }
         Curve::Secp256k1 => {
             let key = Secp256k1Key::from_secret(&secret).map_err(no_key)?;

@@ -92,7 +92,9 @@ fn malformed_requests_are_400() {
         (&digest, r#"{"digest":"0xab"}"#),
         ("/eth/v1/keystores", "{}"),
         ("/eth/v1/keystores", r#"{"type":"rsa"}"#),
-        ("/eth/v1/keystores", r#"{"keystores":[],"passwords":[]}"#),
+        ("/eth/v1/keystores", r#"{"keystores":["{}"],"passwords":[]}"#),
+        ("/eth/v1/keystores", r#"{"keystores":[]}"#),
+        ("/eth/v1/keystores", r#"{"type":"bls","keystores":[],"passwords":[]}"#),
     ] {
         let reply = signer.post(path, body);
         assert_eq!(reply.status, 400, "{path} {}", body.get(..40).unwrap_or(body));
@@ -101,12 +103,12 @@ fn malformed_requests_are_400() {
 }
 
 #[test]
-fn typed_requests_are_told_that_they_are_not_served() {
+fn a_type_that_is_not_served_is_400_and_is_told_which_ones_are() {
     let (_folder, signer) = started();
     let path = format!("/api/v1/eth2/sign/{}", signer.generate("bls"));
-    let reply = signer.post_for_json(&path, r#"{"type":"BLOCK_V2","fork_info":{},"beacon_block":{}}"#);
+    let reply = signer.post_for_json(&path, r#"{"type":"DEPOSIT","deposit":{}}"#);
     assert_eq!(reply.status, 400);
-    assert!(reply.text().contains("typed requests are not served"));
+    assert!(reply.text().contains("ATTESTATION"), "{}", reply.body);
 }
 
 #[test]
@@ -136,7 +138,7 @@ fn another_method_is_405_and_the_answer_says_which_there_are() {
     let (_folder, signer) = started();
     for (method, path, allowed) in [
         ("POST", "/upcheck", "GET"),
-        ("DELETE", "/eth/v1/keystores", "GET, POST"),
+        ("PUT", "/eth/v1/keystores", "GET, POST, DELETE"),
         ("PUT", "/reload", "GET, POST"),
         ("GET", "/api/v1/eth2/sign/0xab", "POST"),
         ("GET", "/ext/cryft/v1/secp256k1/0xab/sign-digest", "POST"),

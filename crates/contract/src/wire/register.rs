@@ -30,6 +30,11 @@ impl RegisterRequest {
     pub fn generate() -> Self {
         Self { action: Some("generate".to_owned()), ..Self::default() }
     }
+
+    /// `{"mode":"verify","publicKey":…}`.
+    pub fn verify(public_key: String) -> Self {
+        Self { mode: Some("verify".to_owned()), public_key: Some(public_key), ..Self::default() }
+    }
 }
 
 /// The key that was made or found. `K` is the kind of key.

@@ -37,6 +37,21 @@ pub struct SignRequest<'a, D = Bytes> {
     pub signing_root: Cow<'a, str>,
 }
 
+impl<'a, D> SignRequest<'a, D> {
+    /// `{pubkey, data, type}`; `kind` is the type, and may be empty where `data` says it or a TLS key signs.
+    pub fn new(pubkey: impl Into<Cow<'a, str>>, data: D, kind: &'a str) -> Self {
+        Self {
+            pubkey: pubkey.into(),
+            key_handle: Cow::Borrowed(""),
+            data: Some(data),
+            message: None,
+            digest: None,
+            kind: kind.into(),
+            signing_root: Cow::Borrowed(""),
+        }
+    }
+}
+
 // `#[serde(default)]` would ask for `D: Default`, which a borrowed raw value is not.
 fn none<D>() -> Option<D> {
     None

@@ -17,6 +17,8 @@ pub struct Keystore {
     description: Option<String>,
     #[serde(default)]
     pubkey: String,
+    // The EIP asks for it; some tools leave it out where the key was not derived.
+    #[serde(default)]
     path: String,
     uuid: String,
     version: u32,
@@ -97,6 +99,12 @@ impl Keystore {
             version: VERSION,
             curve: (curve != Curve::Bls).then_some(curve),
         })
+    }
+
+    /// The same keystore for a key that was derived by `path`.
+    #[must_use]
+    pub fn with_path(self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self }
     }
 
     /// Decrypts the secret.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::keystores::with_causes;
 use crate::answer::{self, Answer};
+use crate::error_text::with_causes;
 use crate::store::Store;
 
 /// How the last reload went.

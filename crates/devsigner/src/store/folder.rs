@@ -13,11 +13,11 @@ use super::StoreError;
 const MAX_FILE: u64 = 64 * 1024;
 
 /// The folder, by its absolute path.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// Makes the folder where there is none. One that exists keeps its mode: it is its owner's.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let make = || {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
             let path = path.canonicalize()?;
@@ -28,13 +28,23 @@ impl Folder {
         make().map(Self).map_err(|source| StoreError::MakeFolder { path: path.to_owned(), source })
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The path of a file in the folder.
-    pub(super) fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
+    /// Whether the folder is still there.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        fs::metadata(&self.0).map(drop).map_err(|source| StoreError::List { path: self.0.clone(), source })
+    }
+
     /// Every keystore in the folder, ordered by name.
-    pub(super) fn keystores(&self) -> Result<Vec<PathBuf>, StoreError> {
+    pub(crate) fn keystores(&self) -> Result<Vec<PathBuf>, StoreError> {
         let list = || {
             let mut paths = Vec::new();
             for entry in fs::read_dir(&self.0)? {
@@ -51,13 +61,13 @@ impl Folder {
     }
 
     /// Writes a file that takes the place of any of the same name.
-    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, StoreError> {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, StoreError> {
         self.publish(name, content, |temporary, path| fs::rename(temporary, path))
     }
 
     /// Writes a file unless there is one of that name; says whether it did. Of two processes that try, exactly
     /// one does.
-    pub(super) fn write_new(&self, name: &str, content: &[u8]) -> Result<bool, StoreError> {
+    pub(crate) fn write_new(&self, name: &str, content: &[u8]) -> Result<bool, StoreError> {
         let mut ours = true;
         self.publish(name, content, |temporary, path| {
             match fs::hard_link(temporary, path) {
@@ -67,6 +77,15 @@ impl Folder {
             fs::remove_file(temporary)
         })?;
         Ok(ours)
+    }
+
+    /// Removes a file for good. One that is gone already is as well.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        let remove = || match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync(&self.0),
+        };
+        remove().map_err(|source| StoreError::Write { path: path.to_owned(), source })
     }
 
     /// Write a temporary file, fsync it, give it its name, fsync the folder.
@@ -99,7 +118,7 @@ impl Folder {
 }
 
 /// Reads a file whole. A FIFO, which would block, and a file longer than a keystore can be are errors.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let read = || {
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::other("not a regular file"));

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "a small library, of which each file of tests uses a part")]
 
+pub mod merkle;
+pub mod typed;
 pub mod verify;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -40,6 +42,11 @@ impl Signer {
         });
         let address = told.recv().expect("the server tells");
         Self { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// One that runs elsewhere: dropping it stops nothing.
+    pub fn of_other_process(address: SocketAddr) -> Self {
+        Self { address, stop: None, thread: None }
     }
 
     pub fn connect(&self) -> TcpStream {
@@ -148,4 +155,24 @@ pub fn bytes<const N: usize>(text: &str) -> [u8; N] {
     assert_eq!(text, text.to_lowercase());
     let digits = text.strip_prefix("0x").expect("0x");
     hex::decode(digits).expect("hex").try_into().expect("the length")
+}
+
+/// Signs one block after the other until the signer is gone; returns the last slot whose signature arrived.
+pub fn until_it_breaks(address: SocketAddr, key: &str, first: u64) -> u64 {
+    let mut signed = first - 1;
+    for slot in first.. {
+        let body = typed::block(slot).to_string();
+        let headers = [("Content-Type", "application/json"), ("Connection", "close")];
+        let request = request("POST", &format!("/api/v1/eth2/sign/{key}"), &headers, &body);
+        let mut answer = String::new();
+        let asked = TcpStream::connect(address).and_then(|mut stream| {
+            stream.write_all(request.as_bytes())?;
+            stream.read_to_string(&mut answer)
+        });
+        if asked.is_err() || answer.split("\r\n\r\n").nth(1).is_none_or(|body| body.len() != 194) {
+            break;
+        }
+        signed = slot;
+    }
+    signed
 }

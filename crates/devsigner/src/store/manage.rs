@@ -1,0 +1,181 @@
+//! The key manager's changes: keys that come in encrypted under other passwords, and keys that go.
+
+use std::sync::{Arc, PoisonError};
+
+use contract::BlsPublicKey;
+
+use super::{LoadedBls, Store, StoreError};
+use crate::error_text::with_causes;
+use crate::keys::Curve;
+use crate::keys::bls::BlsKey;
+use crate::keystore::{Keystore, Password};
+use crate::slashing::{Interchange, SlashingError};
+
+/// What became of a keystore.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The key can sign, and will after a restart.
+    Imported,
+    /// The key was there.
+    Duplicate,
+    /// Why it is not.
+    Error(String),
+}
+
+/// What became of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, and signs no more.
+    Deleted,
+    /// It was not there, but what it signed is known.
+    NotActive,
+    /// It was never here.
+    NotFound,
+    /// Why it is still there.
+    Error(String),
+}
+
+/// A keystore that was looked at.
+enum Opened {
+    New { key: BlsKey, path: String },
+    Known(BlsPublicKey),
+    Bad(String),
+}
+
+impl Store {
+    /// Takes in BLS keystores, each with its own password, and what their keys have signed. Each key is encrypted anew
+    /// under the store's password. The answers are in the order of the keystores.
+    ///
+    /// The watermarks are raised before any key is there, for keys that were there already too; an interchange says
+    /// nothing about keys that are not among the keystores.
+    ///
+    /// # Errors
+    /// [`SlashingError`] when the interchange could not be taken in: then no key was either.
+    pub fn import(
+        &self,
+        keystores: &[(&str, Password)],
+        signed: Option<&Interchange>,
+    ) -> Result<Vec<Imported>, SlashingError> {
+        let _importing = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened: Vec<_> = keystores.iter().map(|(json, password)| self.open_foreign(json, password)).collect();
+        if let Some(signed) = signed.filter(|signed| !signed.is_silent()) {
+            let keys = opened.iter().filter_map(|opened| match opened {
+                Opened::New { key, .. } => Some(key.public()),
+                Opened::Known(public) => Some(*public),
+                Opened::Bad(_) => None,
+            });
+            for public in keys {
+                self.slashing.hold(&public)?.raise(signed)?;
+            }
+        }
+        Ok(opened.into_iter().map(|opened| self.take_in(opened)).collect())
+    }
+
+    fn open_foreign(&self, json: &str, password: &Password) -> Opened {
+        let bad = |error: &dyn std::error::Error| Opened::Bad(with_causes(error));
+        let keystore = match Keystore::parse(json.as_bytes()) {
+            Ok(keystore) => keystore,
+            Err(error) => return bad(&error),
+        };
+        if keystore.curve() != Curve::Bls {
+            return Opened::Bad("only BLS keys can be imported".to_owned());
+        }
+        let named = match keystore.pubkey() {
+            "" => None,
+            text => match BlsPublicKey::normalise(text) {
+                Ok(named) => Some(named),
+                Err(error) => return bad(&error),
+            },
+        };
+        // Before the work of opening it, as Web3Signer does.
+        if let Some(named) = named.filter(|named| self.bls(named).is_some()) {
+            return Opened::Known(named);
+        }
+        let secret = match keystore.open(password) {
+            Ok(secret) => secret,
+            Err(error) => return bad(&error),
+        };
+        match BlsKey::from_secret(&secret) {
+            Ok(key) if named.is_some_and(|named| named != key.public()) => {
+                Opened::Bad("the keystore names another public key than its secret has".to_owned())
+            }
+            Ok(key) if self.bls(&key.public()).is_some() => Opened::Known(key.public()),
+            Ok(key) => Opened::New { key, path: keystore.path().to_owned() },
+            Err(error) => bad(&error),
+        }
+    }
+
+    fn take_in(&self, opened: Opened) -> Imported {
+        let (key, derivation_path) = match opened {
+            Opened::New { key, path } => (key, path),
+            Opened::Known(_) => return Imported::Duplicate,
+            Opened::Bad(why) => return Imported::Error(why),
+        };
+        let public = key.public();
+        // The same key twice in one request.
+        if self.bls(&public).is_some() {
+            return Imported::Duplicate;
+        }
+        let pubkey = hex::encode(public.as_bytes());
+        let sealed = Keystore::seal(Curve::Bls, pubkey, &key.to_secret(), &self.password)
+            .map(|keystore| keystore.with_path(&derivation_path));
+        let kept = self.keep("bls", public.to_string(), sealed, |keys, path| {
+            let files = vec![path.to_owned()];
+            keys.bls.insert(public, Arc::new(LoadedBls { key, derivation_path, files }));
+        });
+        match kept {
+            Ok(_) => Imported::Imported,
+            Err(error) => Imported::Error(with_causes(&error)),
+        }
+    }
+
+    /// Deletes keys, by their names in any spelling, and tells what they have signed. What a key has signed stays
+    /// known, so that asking again gives it again and importing the key again is safe.
+    ///
+    /// Where nothing was ever signed or imported, the interchange must still name a chain: its root is zero.
+    pub fn delete(&self, names: &[String]) -> (Vec<Deleted>, Interchange) {
+        let mut signed = Interchange::new([0; 32]);
+        let outcomes = names
+            .iter()
+            .map(|name| match BlsPublicKey::normalise(name) {
+                Ok(public) => {
+                    self.delete_one(&public, &mut signed).unwrap_or_else(|error| Deleted::Error(with_causes(&error)))
+                }
+                Err(_) => Deleted::NotFound,
+            })
+            .collect();
+        // Each key that was told of had its own look at the chain, so this can hardly fail; and then a zero root is one
+        // that nobody mistakes for a chain.
+        let chain = self.slashing.chain().ok().flatten().unwrap_or_default();
+        (outcomes, signed.on_chain(chain))
+    }
+
+    fn delete_one(&self, public: &BlsPublicKey, signed: &mut Interchange) -> Result<Deleted, SlashingError> {
+        if self.bls(public).is_none() && !self.slashing.knows(public)? {
+            return Ok(Deleted::NotFound);
+        }
+        // From here on the key signs no vote. What can fail is done first: a key is only deleted when what it signed
+        // can be told.
+        let mut held = self.slashing.hold(public)?;
+        self.slashing.chain()?;
+        let outcome = match self.bls(public) {
+            Some(loaded) => {
+                held.remember()?;
+                self.remove(public, &loaded)?;
+                Deleted::Deleted
+            }
+            None => Deleted::NotActive,
+        };
+        held.export(signed);
+        Ok(outcome)
+    }
+
+    fn remove(&self, public: &BlsPublicKey, loaded: &LoadedBls) -> Result<(), StoreError> {
+        let _changing = self.changing();
+        for file in &loaded.files {
+            self.folder.remove(file)?;
+        }
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).bls.remove(public);
+        Ok(())
+    }
+}
