@@ -1,5 +1,6 @@
 //! What the flags and the environment mean, parsed once.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +8,10 @@ use contract::keys::NotAKey;
 use contract::{BlsPublicKey, Digest, TlsPublicKey, defaults, env};
 use tracing::level_filters::LevelFilter;
 
+use crate::access::{self, AccessError, AccessSettings, Principal};
 use crate::cli::Cli;
 use crate::signer::{BadUrl, SignerUrl};
+use crate::tls::{TlsError, TlsFiles};
 
 /// Where the sidecar listens when nothing was handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,24 @@ pub enum Transport {
         /// `host:port`.
         address: String,
     },
+    /// On TCP, with TLS, there and on every TCP socket that was handed over.
+    Https {
+        /// `host:port`.
+        address: String,
+        /// Certificate and key.
+        files: TlsFiles,
+    },
+}
+
+/// Who makes keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyGeneration {
+    /// The signer, by the extension `POST /eth/v1/keystores {"type"}`.
+    Signer,
+    /// The sidecar makes BLS keys and the signer's key manager imports them.
+    Import,
+    /// Nobody.
+    Off,
 }
 
 /// The keys this node is known by, where the verifier said so.
@@ -89,8 +110,16 @@ impl Limits {
 pub struct Settings {
     /// Where to listen when nothing was handed over.
     pub transport: Transport,
-    /// The signer.
+    /// The address of the transports on TCP, whatever the transport is: its host is one that requests may name.
+    pub http_addr: String,
+    /// Who may do what on `api`.
+    pub access: AccessSettings,
+    /// The signer: its `eth2` process, and `eth1` where the next one is `None`.
     pub signer: SignerUrl,
+    /// The signer's `eth1` process, where that is another one.
+    pub signer_eth1: Option<SignerUrl>,
+    /// Who makes keys.
+    pub key_generation: KeyGeneration,
     /// The keys this node is known by.
     pub expected: ExpectedKeys,
     /// The digest that the verifier measured.
@@ -107,12 +136,27 @@ pub enum ConfigError {
     /// The transport is none of the three.
     #[error("unknown transport {0:?}: expected one of {known}", known = defaults::TRANSPORTS.join(", "))]
     UnknownTransport(String),
-    /// The transport `https` was asked for.
-    #[error("transport \"https\" is not in this version of cryfttee: use \"uds\", or \"http\" on a loopback address")]
-    NoHttps,
-    /// The URL of the signer.
-    #[error("read the URL of Web3Signer ({})", env::WEB3SIGNER_URL)]
-    SignerUrl(#[from] BadUrl),
+    /// The transport `https` was asked for without a certificate or a key; the name is that of the variable.
+    #[error("transport \"https\" needs {0}: the path of a PEM file")]
+    NoTlsFile(&'static str),
+    /// The certificate or the key for `https`.
+    #[error("prepare TLS ({cert}, {key})", cert = env::TLS_CERT, key = env::TLS_KEY)]
+    Tls(#[from] TlsError),
+    /// A list of users or groups; the name is that of the variable.
+    #[error("read {0}: expected names or ids, separated by commas")]
+    List(&'static str),
+    /// A name in such a list.
+    #[error("read who may do what")]
+    Access(#[from] AccessError),
+    /// A setting that is on or off.
+    #[error("read {0}: expected true or false, not {1:?}")]
+    Bool(&'static str, String),
+    /// A URL of the signer; the name is that of the variable.
+    #[error("read the URL of Web3Signer ({0})")]
+    SignerUrl(&'static str, #[source] BadUrl),
+    /// The key generation is none of the three.
+    #[error("unknown key generation {0:?}: expected one of {known}", known = defaults::KEY_GENERATIONS.join(", "))]
+    KeyGeneration(String),
     /// The verified hash.
     #[error("read {}", env::VERIFIED_BINARY_HASH)]
     VerifiedHash(#[source] contract::digest::NotADigest),
@@ -141,9 +185,17 @@ impl Settings {
                 .transpose()
                 .map_err(|e| ConfigError::ExpectedKey(env::EXPECTED_TLS_PUBKEY, e))?,
         };
+        let signer = signer_url(&cli.web3signer_url, env::WEB3SIGNER_URL)?;
+        let eth1 = given(cli.web3signer_eth1_url.as_deref());
+        let eth1 = eth1.map(|url| signer_url(url, env::WEB3SIGNER_ETH1_URL)).transpose()?;
         Ok(Self {
             transport: transport(cli)?,
-            signer: cli.web3signer_url.parse::<SignerUrl>()?,
+            http_addr: cli.http_addr.clone(),
+            access: access(cli)?,
+            // One process under two names is asked once.
+            signer_eth1: eth1.filter(|url| *url != signer),
+            signer,
+            key_generation: key_generation(&cli.key_generation)?,
             expected,
             verified_hash: given(verified_hash).map(str::parse).transpose().map_err(ConfigError::VerifiedHash)?,
             log_level: log_level(&cli.log_level)?,
@@ -156,12 +208,52 @@ fn given(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
+fn signer_url(text: &str, variable: &'static str) -> Result<SignerUrl, ConfigError> {
+    text.parse().map_err(|error| ConfigError::SignerUrl(variable, error))
+}
+
 fn transport(cli: &Cli) -> Result<Transport, ConfigError> {
     match cli.api_transport.as_str() {
         "uds" => Ok(Transport::Uds { path: cli.uds_path.clone() }),
         "http" => Ok(Transport::Http { address: cli.http_addr.clone() }),
-        "https" => Err(ConfigError::NoHttps),
+        "https" => Ok(Transport::Https {
+            address: cli.http_addr.clone(),
+            files: TlsFiles {
+                certificate: file(cli.tls_cert.as_deref(), env::TLS_CERT)?,
+                key: file(cli.tls_key.as_deref(), env::TLS_KEY)?,
+            },
+        }),
         other => Err(ConfigError::UnknownTransport(other.to_owned())),
+    }
+}
+
+fn file(path: Option<&OsStr>, variable: &'static str) -> Result<PathBuf, ConfigError> {
+    path.filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(ConfigError::NoTlsFile(variable))
+}
+
+fn access(cli: &Cli) -> Result<AccessSettings, ConfigError> {
+    let list = |text: &str, variable| -> Result<Vec<Principal>, ConfigError> {
+        access::principals(text).ok_or(ConfigError::List(variable))
+    };
+    Ok(AccessSettings {
+        allow_users: list(&cli.allow_users, env::ALLOW_USERS)?,
+        allow_groups: list(&cli.allow_groups, env::ALLOW_GROUPS)?,
+        register_users: list(&cli.register_users, env::REGISTER_USERS)?,
+        register_groups: list(&cli.register_groups, env::REGISTER_GROUPS)?,
+        register_over_tcp: match cli.register_over_tcp.as_str() {
+            "true" => true,
+            "false" | "" => false,
+            other => return Err(ConfigError::Bool(env::REGISTER_OVER_TCP, other.to_owned())),
+        },
+    })
+}
+
+fn key_generation(text: &str) -> Result<KeyGeneration, ConfigError> {
+    match text {
+        "signer" => Ok(KeyGeneration::Signer),
+        "import" => Ok(KeyGeneration::Import),
+        "off" => Ok(KeyGeneration::Off),
+        other => Err(ConfigError::KeyGeneration(other.to_owned())),
     }
 }
 
@@ -177,50 +269,4 @@ fn log_level(text: &str) -> Result<LevelFilter, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-
-    fn read(flags: &[&str], hash: Option<&str>) -> Result<Settings, ConfigError> {
-        let cli = Cli::try_parse_from(std::iter::once(&"cryfttee").chain(flags)).expect("known flags");
-        Settings::read(&cli, hash)
-    }
-
-    #[test]
-    fn an_unknown_transport_is_an_error_that_names_the_three() {
-        let error = read(&["--api-transport", "tcp"], None).expect_err("refused").to_string();
-        assert!(["\"tcp\"", "uds", "http", "https"].iter().all(|word| error.contains(word)), "{error}");
-    }
-
-    #[test]
-    fn there_are_never_more_clients_than_files_for_them() {
-        for (open_files, clients) in [(0, 1), (1024, 432), (524_288, 1024), (u64::MAX, 1024)] {
-            let mut limits = Limits::default();
-            limits.fit_open_files(open_files);
-            assert_eq!(limits.api_connections, clients, "{open_files}");
-        }
-    }
-
-    #[test]
-    fn https_is_refused_and_says_so() {
-        assert!(matches!(read(&["--api-transport", "https"], None), Err(ConfigError::NoHttps)));
-        assert!(matches!(read(&["--web3signer-url", "https://s"], None), Err(ConfigError::SignerUrl(BadUrl::NoHttps))));
-    }
-
-    #[test]
-    fn a_malformed_verified_hash_is_refused_and_an_empty_one_is_none() {
-        let good = format!("sha256:{}", "ab".repeat(32));
-        assert!(read(&[], Some(&good)).expect("good").verified_hash.is_some());
-        assert!(read(&[], Some("")).expect("none").verified_hash.is_none());
-        for bad in ["sha256:", "ab", &good.to_uppercase()] {
-            assert!(matches!(read(&[], Some(bad)), Err(ConfigError::VerifiedHash(_))), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_malformed_expected_key_is_refused_by_its_name() {
-        let error = read(&["--expected-tls-pubkey", "0x02"], None).expect_err("refused").to_string();
-        assert!(error.contains(env::EXPECTED_TLS_PUBKEY), "{error}");
-    }
-}
+mod tests;

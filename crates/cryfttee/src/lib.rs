@@ -1,6 +1,6 @@
 //! `cryfttee`, the signing sidecar.
 //!
-//! It holds no keys. It listens on sockets that its verifier hands over (or on one of its own), says what it is,
+//! It holds no keys (with key generation `import` it makes one and hands it over at once). It listens on sockets that its verifier hands over (or on one of its own), says what it is,
 //! and passes key management and signing on to Web3Signer.
 //!
 //! # Errors of the API
@@ -11,6 +11,8 @@
 //! | --- | --- | --- |
 //! | 400 | `malformed` | the request cannot be understood |
 //! | 400 | `signer_refused` | the signer refused what was passed on: a stock Web3Signer signs typed data, no raw bytes |
+//! | 403 | `forbidden` | this client may not do that: see [`access`] |
+//! | 403 | `key_generation_off` | this sidecar is configured to make no keys of this kind |
 //! | 404 | `not_found` | no such path (`admit` on `api` included) |
 //! | 404 | `key_not_found` | the signer has no such key |
 //! | 405 | `method_not_allowed` | `Allow` names the method that the path has |
@@ -18,6 +20,7 @@
 //! | 412 | `slashing_protection` | the signer's slashing protection refused; passed through |
 //! | 413 | `too_large` | the body is over 1 MiB |
 //! | 415 | `unsupported_media_type` | the body is declared as something other than JSON |
+//! | 500 | `internal` | the sidecar itself failed (no random bytes, say); nothing was sent to the signer |
 //! | 502 | `signer_nonsense` | the signer's answer is not what its API says |
 //! | 502 | `signer_error` | the signer answered that it failed |
 //! | 502 | `signer_broke_off` | the signer closed the connection; what was asked may have been done |
@@ -35,12 +38,17 @@
 
 use std::sync::Arc;
 
+pub mod access;
+mod aside;
 mod body;
 mod certificate;
 pub mod cli;
+mod client;
 pub mod config;
 mod evidence;
 mod gate;
+mod guard;
+mod keystore;
 pub mod listen;
 pub mod log;
 mod problem;
@@ -48,21 +56,51 @@ mod routes;
 mod server;
 mod signer;
 mod sys;
+mod tls;
+mod together;
 
 pub use evidence::{Evidence, HashSelf, VERSION};
 pub use gate::Gate;
 pub use problem::{Code, Problem};
 pub use server::{ServeError, serve};
 pub use signer::{BadUrl, Signer, SignerError, SignerUrl};
+pub use tls::{TlsError, TlsFiles};
 
-use config::{ExpectedKeys, Limits, Settings};
+use access::{Access, Denials};
+use config::{ConfigError, ExpectedKeys, KeyGeneration, Limits, Settings, Transport};
 use routes::Missing;
+
+/// What stands between clients and the API: the rules, with every name looked up, and TLS, with its files read.
+pub struct Protection {
+    access: Access,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    host: Arc<str>,
+}
+
+impl Protection {
+    /// Looks up users and groups and reads the files of TLS. To be called after the inherited sockets were taken,
+    /// since it opens files.
+    ///
+    /// # Errors
+    /// [`ConfigError::Access`], [`ConfigError::Tls`].
+    pub fn prepare(settings: &Settings) -> Result<Self, ConfigError> {
+        let tls = match &settings.transport {
+            Transport::Https { files, .. } => Some(tls::acceptor(files)?),
+            Transport::Uds { .. } | Transport::Http { .. } => None,
+        };
+        let access = Access::resolve(&settings.access)?;
+        Ok(Self { access, tls, host: guard::host_of(&settings.http_addr) })
+    }
+}
 
 /// Everything that requests share.
 pub struct Sidecar {
+    protection: Protection,
+    denials: Denials,
     evidence: Evidence,
     signer: Signer,
     gate: Gate,
+    key_generation: KeyGeneration,
     expected: ExpectedKeys,
     missing: Missing,
     limits: Limits,
@@ -70,15 +108,26 @@ pub struct Sidecar {
 
 impl Sidecar {
     /// A sidecar that has contacted nobody yet.
-    pub fn new(settings: &Settings, evidence: Evidence) -> Arc<Self> {
+    pub fn new(settings: &Settings, evidence: Evidence, protection: Protection) -> Arc<Self> {
         Arc::new(Self {
+            protection,
+            denials: Denials::default(),
             evidence,
-            signer: Signer::new(settings.signer.clone(), &settings.limits),
+            signer: Signer::new(settings.signer.clone(), settings.signer_eth1.clone(), &settings.limits),
             gate: Gate::default(),
+            key_generation: settings.key_generation,
             expected: settings.expected,
             missing: Missing::default(),
             limits: settings.limits,
         })
+    }
+
+    pub(crate) fn protection(&self) -> &Protection {
+        &self.protection
+    }
+
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.denials
     }
 
     pub(crate) fn evidence(&self) -> &Evidence {
@@ -92,6 +141,10 @@ impl Sidecar {
     /// The gate between `control` and `api`.
     pub fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    pub(crate) fn key_generation(&self) -> KeyGeneration {
+        self.key_generation
     }
 
     pub(crate) fn expected(&self) -> &ExpectedKeys {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixListener;
 
 mod inherited;
@@ -40,6 +41,16 @@ pub enum Socket {
 }
 
 impl Socket {
+    /// The user who owns the socket file; `None` where there is no file, or none that can be looked at.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        let Self::Unix(socket) = self else { return None };
+        let address = socket.local_addr().ok()?;
+        // A relative name is relative to wherever its maker stood.
+        let path = address.as_pathname().filter(|path| path.is_absolute())?;
+        let file = std::fs::symlink_metadata(path).ok()?;
+        file.file_type().is_socket().then(|| file.uid())
+    }
+
     /// Where it listens, for people.
     pub fn address(&self) -> String {
         match self {
@@ -51,8 +62,8 @@ impl Socket {
                 Err(_) => "unix:(unknown)".to_owned(),
             },
             Self::Tcp(socket) => match socket.local_addr() {
-                Ok(address) => format!("http://{address}"),
-                Err(_) => "http://(unknown)".to_owned(),
+                Ok(address) => format!("tcp:{address}"),
+                Err(_) => "tcp:(unknown)".to_owned(),
             },
         }
     }

@@ -11,13 +11,9 @@ use contract::{env, exit};
 use cryfttee::cli::Cli;
 use cryfttee::config::{ConfigError, Settings};
 use cryfttee::listen::{ListenError, Listeners};
-use cryfttee::{Evidence, HashSelf, ServeError, Sidecar, log, serve};
+use cryfttee::{Evidence, HashSelf, Protection, ServeError, Sidecar, log, serve};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// Enough to keep both cores of a small machine busy; more only adds stacks and arenas, since a request here waits
-/// for the signer and hardly computes.
-const MOST_WORKERS: usize = 2;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -45,6 +41,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let listeners = Listeners::open(&settings.transport)?;
     log::start(settings.log_level);
     settings.limits.fit_open_files(raise_open_files());
+    let protection = Protection::prepare(&settings)?;
     let evidence = Evidence::gather(settings.verified_hash)?;
     if evidence.source() == HashSource::SelfReported {
         tracing::warn!(
@@ -52,10 +49,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             env::VERIFIED_BINARY_HASH
         );
     }
-    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_WORKERS));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        // Only the resolver blocks.
+    // One thread: a request here waits for the signer and hardly computes, and handing it from one thread to another
+    // costs more than serving it does.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        // Only the resolver, the making of a key and long lists of keys leave it.
         .max_blocking_threads(4)
         .enable_all()
         .build()
@@ -69,7 +66,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
                 _ = interrupt.recv() => {}
             }
         };
-        Ok(serve(listeners, Sidecar::new(&settings, evidence), stop).await?)
+        Ok(serve(listeners, Sidecar::new(&settings, evidence, protection), stop).await?)
     });
     // Not dropped: that would wait for a resolver that may be stuck for longer than the drain may take.
     runtime.shutdown_background();

@@ -14,6 +14,10 @@ pub enum Code {
     Malformed,
     /// 400: the signer could not understand what was passed on to it.
     SignerRefused,
+    /// 403: this client may not do that.
+    Forbidden,
+    /// 403: this sidecar is configured to make no keys of this kind.
+    KeyGenerationOff,
     /// 404: no such path.
     NotFound,
     /// 404: the signer has no such key.
@@ -28,6 +32,8 @@ pub enum Code {
     TooLarge,
     /// 415: the body is not declared as JSON.
     UnsupportedMediaType,
+    /// 500: the sidecar itself failed; nothing was sent to the signer.
+    Internal,
     /// 502: the signer's answer is not what its API says.
     SignerNonsense,
     /// 502: the signer answered that it failed.
@@ -48,9 +54,11 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of their statuses.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::SignerRefused,
+        Self::Forbidden,
+        Self::KeyGenerationOff,
         Self::NotFound,
         Self::KeyNotFound,
         Self::MethodNotAllowed,
@@ -58,6 +66,7 @@ impl Code {
         Self::SlashingProtection,
         Self::TooLarge,
         Self::UnsupportedMediaType,
+        Self::Internal,
         Self::SignerNonsense,
         Self::SignerError,
         Self::SignerBrokeOff,
@@ -73,6 +82,8 @@ impl Code {
         match self {
             Self::Malformed => "malformed",
             Self::SignerRefused => "signer_refused",
+            Self::Forbidden => "forbidden",
+            Self::KeyGenerationOff => "key_generation_off",
             Self::NotFound => "not_found",
             Self::KeyNotFound => "key_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -80,6 +91,7 @@ impl Code {
             Self::SlashingProtection => "slashing_protection",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Internal => "internal",
             Self::SignerNonsense => "signer_nonsense",
             Self::SignerError => "signer_error",
             Self::SignerBrokeOff => "signer_broke_off",
@@ -95,12 +107,14 @@ impl Code {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Malformed | Self::SignerRefused => StatusCode::BAD_REQUEST,
+            Self::Forbidden | Self::KeyGenerationOff => StatusCode::FORBIDDEN,
             Self::NotFound | Self::KeyNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::KeyExists => StatusCode::CONFLICT,
             Self::SlashingProtection => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::SignerNonsense | Self::SignerError | Self::SignerBrokeOff | Self::NotSupportedBySigner => {
                 StatusCode::BAD_GATEWAY
             }
@@ -121,11 +135,13 @@ pub struct Problem {
     pub details: String,
     /// With [`Code::MethodNotAllowed`]: the method that is allowed.
     pub allow: Option<&'static str>,
+    /// The connection ends with this answer.
+    pub close: bool,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code, error: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, error: error.into(), details: String::new(), allow: None }
+        Self { code, error: error.into(), details: String::new(), allow: None, close: false }
     }
 
     /// Adds a text that may come from anywhere.

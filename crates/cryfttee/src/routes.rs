@@ -3,7 +3,7 @@
 use contract::wire::path;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
@@ -19,6 +19,7 @@ pub(crate) use status::Missing;
 
 use crate::Sidecar;
 use crate::body::Whole;
+use crate::client::Client;
 use crate::listen::Role;
 use crate::log::Foreign;
 use crate::problem::{Code, Problem};
@@ -30,13 +31,13 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 const DISCARDED: usize = 8 * contract::defaults::MAX_BODY;
 
 /// Answers one request. Every outcome is an answer; errors are `{error, code, details}`.
-pub(crate) async fn answer(sidecar: &Sidecar, role: Role, request: Request<Incoming>) -> Answer {
+pub(crate) async fn answer(sidecar: &Sidecar, client: &Client, request: Request<Incoming>) -> Answer {
     let started = Instant::now();
     let asked = tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
-    let answer = dispatch(sidecar, role, request, started).await.unwrap_or_else(|problem| refuse(&problem));
+    let answer = dispatch(sidecar, client, request, started).await.unwrap_or_else(|problem| refuse(&problem));
     if let Some((method, uri)) = asked {
         let (path, status) = (Foreign(uri.path()), answer.status().as_u16());
-        tracing::debug!(%method, %path, status, took = ?started.elapsed(), "{role}");
+        tracing::debug!(%method, %path, status, took = ?started.elapsed(), "{}", client.role);
     }
     answer
 }
@@ -78,14 +79,16 @@ impl Endpoint {
 
 async fn dispatch(
     sidecar: &Sidecar,
-    role: Role,
+    client: &Client,
     request: Request<Incoming>,
     started: Instant,
 ) -> Result<Answer, Problem> {
+    let role = client.role;
     // Nothing is accepted on `api` before admission; should that ever change, nothing is answered either.
     if role == Role::Api && !sidecar.gate().is_open() {
         return Err(Problem::new(Code::NotAdmitted, "the verifier has not admitted clients yet"));
     }
+    client.admit(sidecar, &request)?;
     let endpoint = Endpoint::of(request.uri().path(), role)
         .ok_or_else(|| Problem::new(Code::NotFound, "no such path").details(request.uri().path()))?;
     let (method, name) = endpoint.method();
@@ -100,8 +103,8 @@ async fn dispatch(
         Endpoint::Status => status::answer(sidecar).await,
         Endpoint::Attestation => attestation::answer(sidecar, head.uri.query()),
         Endpoint::Admit => Ok(admit::answer(sidecar)),
-        Endpoint::BlsRegister => register::bls(sidecar, &body, deadline).await,
-        Endpoint::TlsRegister => register::tls(sidecar, &body, deadline).await,
+        Endpoint::BlsRegister => register::bls(sidecar, client, &body, deadline).await,
+        Endpoint::TlsRegister => register::tls(sidecar, client, &body, deadline).await,
         Endpoint::BlsSign => sign::bls(sidecar, &body, deadline).await,
         Endpoint::TlsSign => sign::tls(sidecar, &body, deadline).await,
     }
@@ -168,6 +171,9 @@ fn respond(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 
 fn refuse(problem: &Problem) -> Answer {
     let mut answer = json(problem.code.status(), &problem.body());
+    if problem.close {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(method) = problem.allow {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(method));
     }

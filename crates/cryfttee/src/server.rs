@@ -5,15 +5,23 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+mod accept;
 mod connection;
+mod drain;
 mod pace;
 
-use crate::Sidecar;
+use accept::{Accept, TlsListener};
+use drain::{Drain, Draining};
+
+use crate::access::{Rights, Who};
+use crate::client::{self, Client};
+use crate::guard::Guard;
 use crate::listen::{Listener, Listeners, Role, Socket};
+use crate::{Protection, Sidecar};
 
 /// How often idle connections to the signer are looked through.
 const TIDY: Duration = Duration::from_secs(15);
@@ -26,8 +34,8 @@ const SHORTAGE: Duration = Duration::from_millis(100);
 #[error("watch the listener {0}")]
 pub struct ServeError(String, #[source] io::Error);
 
-/// Serves until `stop` is done; then takes no new connection, lets requests in flight finish for as long as the
-/// limits allow, and returns.
+/// Serves until `stop` is done; then takes no new connection, gives every open one a moment for one more request,
+/// lets requests in flight finish for as long as the limits allow, and returns.
 ///
 /// Where a `control` listener is among them, `api` listeners are accepted from only once the sidecar is admitted;
 /// until then their clients wait in the kernel's queue.
@@ -42,7 +50,7 @@ pub async fn serve(
     // Dropped last: the socket file goes when nobody listens on it any more.
     let _file = listeners.file;
     let limits = sidecar.limits();
-    let (drain, draining) = watch::channel(false);
+    let (drain, draining) = Drain::new(limits);
     let places = Places::new(limits.api_connections, limits.control_connections);
 
     if !listeners.all.iter().any(|listener| listener.role == Role::Control) {
@@ -50,7 +58,13 @@ pub async fn serve(
     }
     let mut accepting = JoinSet::new();
     for Listener { role, socket } in listeners.all {
-        let door = Door { role, places: places.of(role), sidecar: Arc::clone(&sidecar), draining: draining.clone() };
+        let door = Door {
+            role,
+            places: places.of(role),
+            owner: socket.owner(),
+            sidecar: Arc::clone(&sidecar),
+            draining: draining.clone(),
+        };
         let address = socket.address();
         let cannot = |source| ServeError(address.clone(), source);
         match socket {
@@ -60,7 +74,16 @@ pub async fn serve(
             }
             Socket::Tcp(socket) => {
                 let socket = TcpListener::from_std(socket).map_err(cannot)?;
-                accepting.spawn(door.keep(socket, address));
+                match &sidecar.protection().tls {
+                    Some(tls) => {
+                        let address = address.replacen("tcp:", "https://", 1);
+                        accepting.spawn(door.keep(TlsListener { socket, tls: tls.clone() }, address));
+                    }
+                    None => {
+                        warn_unencrypted(&socket);
+                        accepting.spawn(door.keep(socket, address.replacen("tcp:", "http://", 1)));
+                    }
+                }
             }
         }
     }
@@ -68,7 +91,7 @@ pub async fn serve(
 
     stop.await;
     tracing::info!("stopping: no new connections; requests in flight have {:?}", limits.drain);
-    drain.send_replace(true);
+    drain.begin();
     tidier.abort();
     accepting.join_all().await;
     match tokio::time::timeout(limits.drain, places.all_free()).await {
@@ -78,10 +101,19 @@ pub async fn serve(
     Ok(())
 }
 
+fn warn_unencrypted(socket: &TcpListener) {
+    if let Ok(address) = socket.local_addr()
+        && !address.ip().to_canonical().is_loopback()
+    {
+        tracing::warn!("{address} is no loopback address, and what is said there is not encrypted: use https");
+    }
+}
+
 async fn tidy(sidecar: Arc<Sidecar>) {
     loop {
         tokio::time::sleep(TIDY).await;
         sidecar.signer().close_idle();
+        client::tell_untold(sidecar.denials().take_untold());
     }
 }
 
@@ -112,38 +144,14 @@ impl Places {
     }
 }
 
-/// A listener's stream type; TCP and unix sockets differ in this and in nothing else.
-trait Accept: Send + Sync + 'static {
-    type Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static;
-
-    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-impl Accept for UnixListener {
-    type Stream = UnixStream;
-
-    async fn next(&self) -> io::Result<UnixStream> {
-        self.accept().await.map(|(stream, _)| stream)
-    }
-}
-
-impl Accept for TcpListener {
-    type Stream = TcpStream;
-
-    async fn next(&self) -> io::Result<TcpStream> {
-        let (stream, _) = self.accept().await?;
-        // Answers are one write each. A socket that refuses the option is gone already, as its first read says.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
-    }
-}
-
 /// One listener's side of the server.
 struct Door {
     role: Role,
     places: Arc<Semaphore>,
+    /// Of the socket file.
+    owner: Option<u32>,
     sidecar: Arc<Sidecar>,
-    draining: watch::Receiver<bool>,
+    draining: Draining,
 }
 
 impl Door {
@@ -151,7 +159,8 @@ impl Door {
         let mut draining = self.draining.clone();
         tokio::select! {
             biased;
-            _ = draining.wait_for(|draining| *draining) => {}
+            () = draining.begun() => {}
+            // Between an accept and its task there is no await: this drops no connection that was accepted.
             () = self.admit_all(listener, address) => {}
         }
     }
@@ -165,21 +174,43 @@ impl Door {
             // The place first: a client without one waits in the kernel's queue, which costs nothing here.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             match listener.next().await {
-                Ok(stream) => self.admit(stream, place),
+                Ok(stream) => self.admit(&listener, stream, place),
                 Err(error) => self.shortage(&error).await,
             }
         }
     }
 
-    fn admit<S>(&self, stream: S, place: OwnedSemaphorePermit)
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        let serving = connection::serve(stream, self.role, Arc::clone(&self.sidecar), self.draining.clone());
+    fn admit<L: Accept>(&self, listener: &L, stream: L::Raw, place: OwnedSemaphorePermit) {
+        let client = Arc::new(self.recognise::<L>(&stream));
+        let greeting = listener.greet(stream);
+        let (sidecar, draining) = (Arc::clone(&self.sidecar), self.draining.clone());
         tokio::spawn(async move {
-            serving.await;
-            drop(place);
+            // The place is held through the greeting as well: a client that dawdles over its handshake has one too.
+            let _place = place;
+            let greeted = tokio::select! {
+                biased;
+                greeted = tokio::time::timeout(sidecar.limits().head, greeting) => greeted,
+                () = draining.clone().lingered() => return,
+            };
+            match greeted {
+                Ok(Ok(stream)) => connection::serve(stream, client, sidecar, draining).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                Err(_) => tracing::debug!("a connection was closed: its handshake took too long"),
+            }
         });
+    }
+
+    /// Decides what the client may do, for as long as it is connected.
+    fn recognise<L: Accept>(&self, stream: &L::Raw) -> Client {
+        let Protection { access, host, .. } = self.sidecar.protection();
+        if self.role == Role::Control {
+            return Client::new(self.role, Who::Unknown, Rights::ALL, None);
+        }
+        let who = L::who(stream, access.asks_for_groups());
+        let rights = access.judge(&who, self.owner);
+        let guard =
+            matches!(who, Who::Tcp(_)).then(|| Guard { configured: Arc::clone(host), arrived: L::arrived(stream) });
+        Client::new(self.role, who, rights, guard)
     }
 
     /// A client that left before it was accepted is nobody's business. Anything else is a shortage that passes, and

@@ -1,18 +1,21 @@
-//! Web3Signer, as the sidecar calls it.
+//! Web3Signer, as the sidecar calls it: one process for both kinds of key, or, as a stock one runs, `eth2` for BLS
+//! keys and `eth1` for secp256k1 keys.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::keys::NotAKey;
 use contract::{BlsPublicKey, TlsPublicKey};
-use hyper::Method;
 use hyper::body::Bytes;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 mod answer;
+mod calls;
 mod client;
 mod error;
+mod import;
 mod link;
 mod names;
 mod url;
@@ -22,8 +25,9 @@ pub use error::SignerError;
 pub(crate) use names::TlsKeyName;
 pub use url::{BadUrl, SignerUrl};
 
-use crate::config::Limits;
-use client::{Call, Client};
+use crate::config::{KeyGeneration, Limits};
+use calls::{get, has, list, make, post, up};
+use client::Client;
 use names::Names;
 
 /// The longest list of keys: 10,000 keys of 65 bytes take 1.4 MB.
@@ -34,6 +38,7 @@ const SHORT: usize = 64 * 1024;
 /// A function of the dev signer's extension, by the name under which `GET /ext/cryft/v1` lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extension {
+    Generate,
     SignSha256,
     SignDigest,
 }
@@ -41,6 +46,7 @@ enum Extension {
 impl Extension {
     const fn name(self) -> &'static str {
         match self {
+            Self::Generate => "generate",
             Self::SignSha256 => "sign_sha256",
             Self::SignDigest => "sign_digest",
         }
@@ -49,37 +55,50 @@ impl Extension {
 
 /// The signer.
 pub struct Signer {
-    client: Client,
+    eth2: Client,
+    /// Where it is not the same process.
+    eth1: Option<Client>,
     names: Names,
     status_time: Duration,
     cache_time: Duration,
     last_upcheck: Mutex<Option<(Instant, Result<(), String>)>>,
+    makes_keys: AtomicBool,
 }
 
 impl Signer {
-    /// A signer that has not been contacted yet.
-    pub fn new(url: SignerUrl, limits: &Limits) -> Self {
+    /// A signer that has not been contacted yet; `eth1` where its secp256k1 keys are served elsewhere.
+    pub fn new(eth2: SignerUrl, eth1: Option<SignerUrl>, limits: &Limits) -> Self {
+        let client = |url| Client::new(url, limits.signer_connect);
         Self {
-            client: Client::new(url, limits.signer_connect),
+            eth2: client(eth2),
+            eth1: eth1.map(client),
             names: Names::default(),
             status_time: limits.signer_status,
             cache_time: limits.upcheck_cache,
             last_upcheck: Mutex::new(None),
+            makes_keys: AtomicBool::new(false),
         }
     }
 
-    /// Where it is.
+    /// Where it is; with two processes, where `eth2` is.
     pub fn url(&self) -> &SignerUrl {
-        self.client.url()
+        self.eth2.url()
+    }
+
+    fn eth1(&self) -> &Client {
+        self.eth1.as_ref().unwrap_or(&self.eth2)
     }
 
     /// Closes connections that have been idle for long.
     pub(crate) fn close_idle(&self) {
-        self.client.close_idle();
+        self.eth2.close_idle();
+        if let Some(eth1) = &self.eth1 {
+            eth1.close_idle();
+        }
     }
 
-    /// Whether it answers its upcheck; the error is for people. The outcome holds for a short while, so that many
-    /// callers of status do not become as many upchecks.
+    /// Whether it answers its upcheck, each process its own; the error is for people. The outcome holds for a short
+    /// while, so that many callers of status do not become as many upchecks.
     pub(crate) async fn upcheck(&self) -> Result<(), String> {
         let now = Instant::now();
         let cached = self.last_upcheck.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -88,32 +107,30 @@ impl Signer {
         {
             return outcome;
         }
-        let outcome =
-            self.get("/upcheck", SHORT, now + self.status_time).await.map(drop).map_err(|error| match error {
-                SignerError::Unavailable(cause) => format!("connect to Web3Signer: {cause}"),
-                other => other.to_string(),
-            });
+        let deadline = now + self.status_time;
+        let outcome = match &self.eth1 {
+            None => up(&self.eth2, "Web3Signer", deadline).await,
+            // Both to the end, not the first failure alone: it is told which of the two is away.
+            Some(eth1) => {
+                match tokio::join!(up(&self.eth2, "Web3Signer eth2", deadline), up(eth1, "Web3Signer eth1", deadline)) {
+                    (Ok(()), Ok(())) => Ok(()),
+                    (Err(why), Ok(())) | (Ok(()), Err(why)) => Err(why),
+                    (Err(eth2), Err(eth1)) => Err(format!("{eth2}; {eth1}")),
+                }
+            }
+        };
         *self.last_upcheck.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), outcome.clone()));
         outcome
     }
 
     /// Its BLS keys; `None` where it does not serve BLS keys at all.
     pub(crate) async fn bls_keys(&self, deadline: Instant) -> Result<Option<Vec<BlsPublicKey>>, SignerError> {
-        self.list("/api/v1/eth2/publicKeys", deadline).await?.as_deref().map(answer::bls_keys).transpose()
+        answer::bls_keys(list(&self.eth2, "/api/v1/eth2/publicKeys", deadline).await?).await
     }
 
     /// Its secp256k1 keys; `None` where it does not serve them at all.
     pub(crate) async fn tls_keys(&self, deadline: Instant) -> Result<Option<Vec<TlsPublicKey>>, SignerError> {
-        self.list("/api/v1/eth1/publicKeys", deadline).await?.as_deref().map(answer::tls_keys).transpose()
-    }
-
-    /// A stock Web3Signer serves either kind of key, not both: the list of the other kind is a 404.
-    async fn list(&self, path: &str, deadline: Instant) -> Result<Option<Bytes>, SignerError> {
-        match self.get(path, LIST, deadline).await {
-            Ok(body) => Ok(Some(body)),
-            Err(SignerError::Status(hyper::StatusCode::NOT_FOUND, _)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        answer::tls_keys(list(self.eth1(), "/api/v1/eth1/publicKeys", deadline).await?).await
     }
 
     /// Until when a list of keys may take for an answer to status.
@@ -129,7 +146,7 @@ impl Signer {
         deadline: Instant,
     ) -> Result<[u8; 96], SignerError> {
         let path = path("/api/v1/eth2/sign/", key, "");
-        answer::signature(&self.post(&path, body, deadline).await?, "a BLS signature of 96 bytes")
+        answer::signature(&post(&self.eth2, &path, body, deadline).await?, "a BLS signature of 96 bytes")
     }
 
     /// The name of a secp256k1 key in any spelling.
@@ -145,7 +162,7 @@ impl Signer {
         deadline: Instant,
     ) -> Result<[u8; 65], SignerError> {
         let path = format!("/api/v1/eth1/sign/{}", key.as_str());
-        let body = self.post(&path, hex_body("data", data), deadline).await?;
+        let body = post(self.eth1(), &path, hex_body("data", data), deadline).await?;
         answer::signature(&body, "an ECDSA signature of 65 bytes")
     }
 
@@ -178,11 +195,11 @@ impl Signer {
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
         let path = format!("/ext/cryft/v1/secp256k1/{}/{verb}", key.as_str());
-        match self.post(&path, body, deadline).await {
+        match post(self.eth1(), &path, body, deadline).await {
             Ok(body) => answer::signature(&body, "an ECDSA signature of 64 bytes"),
             // The key may be what was not found, or the whole extension: only now is it worth a call to know.
             Err(SignerError::Status(status, text)) if status.is_client_error() => {
-                match self.has(extension, deadline).await? {
+                match has(self.eth1(), extension, deadline).await? {
                     true => Err(SignerError::Status(status, text)),
                     false => Err(SignerError::NoExtension(extension.name())),
                 }
@@ -191,27 +208,45 @@ impl Signer {
         }
     }
 
+    /// Whether it can do its part in making keys: list the extension that makes them, or, where keys are made here,
+    /// serve the key manager. Once it has said yes it is not asked again. A signer that cannot be asked is a no: what
+    /// is announced has to be true.
+    pub(crate) async fn makes_keys(&self, who: KeyGeneration, deadline: Instant) -> bool {
+        if who == KeyGeneration::Off {
+            return false;
+        }
+        if self.makes_keys.load(Ordering::Relaxed) {
+            return true;
+        }
+        let can = if who == KeyGeneration::Import {
+            get(&self.eth2, import::PATH, LIST, deadline).await.is_ok()
+        } else {
+            let (bls, tls) = tokio::join!(has(&self.eth2, Extension::Generate, deadline), async {
+                match &self.eth1 {
+                    Some(eth1) => has(eth1, Extension::Generate, deadline).await,
+                    None => Ok(true),
+                }
+            });
+            matches!((bls, tls), (Ok(true), Ok(true)))
+        };
+        self.makes_keys.store(can, Ordering::Relaxed);
+        can
+    }
+
+    /// Makes a BLS key here and has the signer import it; the proof of possession comes with it, because no stock
+    /// signer makes one.
+    pub(crate) async fn import_bls(&self, deadline: Instant) -> Result<(Made<BlsPublicKey>, [u8; 96]), SignerError> {
+        import::bls(&self.eth2, deadline).await
+    }
+
     /// Makes a BLS key.
     pub(crate) async fn make_bls(&self, deadline: Instant) -> Result<Made<BlsPublicKey>, SignerError> {
-        answer::made(&self.make("bls", deadline).await?, |text| BlsPublicKey::normalise(text).ok())
+        answer::made(&make(&self.eth2, "bls", deadline).await?, |text| BlsPublicKey::normalise(text).ok())
     }
 
     /// Makes a secp256k1 key.
     pub(crate) async fn make_tls(&self, deadline: Instant) -> Result<Made<TlsPublicKey>, SignerError> {
-        answer::made(&self.make("secp256k1", deadline).await?, |text| TlsPublicKey::normalise(text).ok())
-    }
-
-    /// The user's extension of the key manager API. A stock Web3Signer has no such call (404, 405) or takes it for
-    /// an import that lacks its keystores (400).
-    async fn make(&self, kind: &'static str, deadline: Instant) -> Result<Bytes, SignerError> {
-        let body = Bytes::from(format!("{{\"type\":\"{kind}\"}}"));
-        match self.post("/eth/v1/keystores", body, deadline).await {
-            Err(SignerError::Status(status, text)) if matches!(status.as_u16(), 400 | 404 | 405 | 501) => {
-                tracing::warn!(status = status.as_u16(), text = %crate::log::Foreign(&text), "the signer makes no keys");
-                Err(SignerError::NoExtension("POST /eth/v1/keystores {\"type\"}"))
-            }
-            other => other,
-        }
+        answer::made(&make(self.eth1(), "secp256k1", deadline).await?, |text| TlsPublicKey::normalise(text).ok())
     }
 
     /// The signature of a BLS key over itself, in the ciphersuite for that. Needs the extension.
@@ -227,34 +262,9 @@ impl Signer {
         const EXPECTED: &str = "a proof of possession of 96 bytes";
 
         let path = path("/ext/cryft/v1/bls/", key, "/proof-of-possession");
-        let body = self.get(&path, SHORT, deadline).await?;
+        let body = get(&self.eth2, &path, SHORT, deadline).await?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| SignerError::Nonsense(EXPECTED))?;
         answer::signature(answer.proof_of_possession.as_bytes(), EXPECTED)
-    }
-
-    /// Whether the signer has an extension. Any error status says no.
-    async fn has(&self, extension: Extension, deadline: Instant) -> Result<bool, SignerError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            functions: Vec<String>,
-        }
-
-        match self.get("/ext/cryft/v1", SHORT, deadline).await {
-            Ok(body) => Ok(serde_json::from_slice::<Answer>(&body)
-                .is_ok_and(|answer| answer.functions.iter().any(|name| name == extension.name()))),
-            Err(SignerError::Status(..)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn get(&self, path: &str, limit: usize, deadline: Instant) -> Result<Bytes, SignerError> {
-        let call = Call { method: Method::GET, path, body: Bytes::new(), limit, deadline };
-        Ok(self.client.call(call).await?.body)
-    }
-
-    async fn post(&self, path: &str, body: Bytes, deadline: Instant) -> Result<Bytes, SignerError> {
-        let call = Call { method: Method::POST, path, body, limit: SHORT, deadline };
-        Ok(self.client.call(call).await?.body)
     }
 }
 

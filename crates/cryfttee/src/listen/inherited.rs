@@ -24,6 +24,9 @@ pub enum InheritError {
     /// A socket, and not a listening stream socket of a family that is served.
     #[error("descriptor {0} is not a listening stream socket of the unix or an internet family")]
     NotAListener(i32),
+    /// A socket for the verifier alone that others could reach.
+    #[error("descriptor {0}, the control socket, is not of the unix family")]
+    ControlNotUnix(i32),
 }
 
 /// Takes what was announced to this very process; nothing where nothing was.
@@ -40,7 +43,7 @@ pub(super) fn take() -> Result<Vec<Listener>, InheritError> {
         return Ok(Vec::new());
     }
     let descriptors = sys::take_inherited(count).map_err(|source| InheritError::Take(count, source))?;
-    roles.into_iter().zip(descriptors).map(|(role, fd)| Ok(Listener { role, socket: listening(fd)? })).collect()
+    roles.into_iter().zip(descriptors).map(|(role, fd)| listener(role, fd)).collect()
 }
 
 /// The roles of the announced descriptors, in their order.
@@ -62,6 +65,17 @@ fn announced(
     // An unknown name is the public API: a socket unit without FileDescriptorName= passes its own name.
     let role = |name: Option<&str>| if name == Some(CONTROL_FD_NAME) { Role::Control } else { Role::Api };
     Ok((0..count).map(|_| role(names.next())).collect())
+}
+
+fn listener(role: Role, fd: OwnedFd) -> Result<Listener, InheritError> {
+    use std::os::fd::AsRawFd as _;
+    let number = fd.as_raw_fd();
+    let socket = listening(fd)?;
+    // On control everything may be done; what keeps others out is the folder that a socket file stands in.
+    if role == Role::Control && !matches!(socket, Socket::Unix(_)) {
+        return Err(InheritError::ControlNotUnix(number));
+    }
+    Ok(Listener { role, socket })
 }
 
 fn listening(fd: OwnedFd) -> Result<Socket, InheritError> {
@@ -128,8 +142,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let unix = UnixListener::bind(folder.path().join("s")).expect("bind");
         assert!(matches!(listening(unix.into()), Ok(Socket::Unix(_))));
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("bind");
-        assert!(matches!(listening(tcp.into()), Ok(Socket::Tcp(_))));
+        let tcp = || TcpListener::bind("127.0.0.1:0").expect("bind");
+        assert!(matches!(listening(tcp().into()), Ok(Socket::Tcp(_))));
+        assert!(matches!(listener(Role::Api, tcp().into()), Ok(Listener { role: Role::Api, .. })));
+        assert!(matches!(listener(Role::Control, tcp().into()), Err(InheritError::ControlNotUnix(_))));
 
         let (connected, _peer) = UnixStream::pair().expect("a pair");
         assert!(matches!(listening(connected.into()), Err(InheritError::NotAListener(_))));

@@ -36,7 +36,7 @@ pub enum BindError {
     #[error("listen at {0}")]
     Unix(PathBuf, #[source] io::Error),
     /// The address cannot be listened on.
-    #[error("listen on http://{0}")]
+    #[error("listen on {0}")]
     Tcp(String, #[source] io::Error),
 }
 
@@ -62,7 +62,9 @@ pub(super) fn open(transport: &Transport) -> Result<(Socket, Option<SocketFile>)
             remove_stale(path)?;
             unix(path).map(|(socket, file)| (socket, Some(file))).map_err(|e| BindError::Unix(path.clone(), e))
         }
-        Transport::Http { address } => tcp(address).map(|s| (s, None)).map_err(|e| BindError::Tcp(address.clone(), e)),
+        Transport::Http { address } | Transport::Https { address, .. } => {
+            tcp(address).map(|s| (s, None)).map_err(|e| BindError::Tcp(address.clone(), e))
+        }
     }
 }
 

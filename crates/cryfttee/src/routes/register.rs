@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use super::{Answer, json, read};
 use crate::Sidecar;
 use crate::certificate::{CertificateError, Unsigned};
+use crate::client::Client;
+use crate::config::KeyGeneration;
 use crate::evidence::{MODULE, VERSION};
 use crate::problem::{Code, Problem};
 use crate::signer::{Made, TlsKeyName};
@@ -24,36 +26,77 @@ enum Wanted {
 }
 
 /// Makes a BLS key (201) or says whether one is there (200, or 404 `key_not_found`).
-pub(super) async fn bls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<Answer, Problem> {
+pub(super) async fn bls(sidecar: &Sidecar, client: &Client, body: &[u8], deadline: Instant) -> Result<Answer, Problem> {
     let signer = sidecar.signer();
     match wanted(body, "BLS")? {
         Wanted::Generate => {
-            let made = signer.make_bls(deadline).await?;
-            tracing::info!("the signer made the BLS key {}", made.pubkey);
-            let proof = match signer.proof_of_possession(&made.pubkey, deadline).await {
-                Ok(proof) => Some(contract::Bytes(proof.to_vec())),
-                // The key is made and must not be lost over something that can be had later.
-                Err(error) => {
-                    tracing::warn!(%error, "no proof of possession for {}", made.pubkey);
-                    None
-                }
-            };
+            client.may_register(sidecar, "BLS")?;
+            let (made, proof) = make_bls(sidecar, deadline).await?;
             Ok(json(StatusCode::CREATED, &bls_answer(made, proof)))
         }
         Wanted::Verify(text) => {
             let key = BlsPublicKey::normalise(&text).map_err(not_a_key)?;
             let keys = signer.bls_keys(deadline).await?.unwrap_or_default();
             found(&keys, &key)?;
-            Ok(json(StatusCode::OK, &bls_answer(known(key), None)))
+            let proof = prove(sidecar, &key, deadline).await;
+            Ok(json(StatusCode::OK, &bls_answer(known(key), proof)))
+        }
+    }
+}
+
+async fn make_bls(
+    sidecar: &Sidecar,
+    deadline: Instant,
+) -> Result<(Made<BlsPublicKey>, Option<contract::Bytes>), Problem> {
+    match sidecar.key_generation() {
+        KeyGeneration::Signer => {
+            let made = sidecar.signer().make_bls(deadline).await?;
+            tracing::info!("the signer made the BLS key {}", made.pubkey);
+            // The key is made and must not be lost over something that can be had later.
+            let proof = prove(sidecar, &made.pubkey, deadline).await;
+            Ok((made, proof))
+        }
+        KeyGeneration::Import => {
+            let (made, proof) = sidecar.signer().import_bls(deadline).await?;
+            tracing::info!("the signer imported the BLS key {}, which was made here", made.pubkey);
+            Ok((made, Some(contract::Bytes(proof.to_vec()))))
+        }
+        KeyGeneration::Off => Err(off()),
+    }
+}
+
+fn off() -> Problem {
+    Problem::new(Code::KeyGenerationOff, "this sidecar makes no keys").details("CRYFTTEE_KEY_GENERATION=off")
+}
+
+/// The proof of possession, where the signer offers it.
+async fn prove(sidecar: &Sidecar, key: &BlsPublicKey, deadline: Instant) -> Option<contract::Bytes> {
+    match sidecar.signer().proof_of_possession(key, deadline).await {
+        Ok(proof) => Some(contract::Bytes(proof.to_vec())),
+        Err(error) => {
+            tracing::info!(%error, "no proof of possession for {key}");
+            None
         }
     }
 }
 
 /// Makes a TLS key and its certificate (201) or says whether a key is there (200, or 404 `key_not_found`).
-pub(super) async fn tls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<Answer, Problem> {
+pub(super) async fn tls(sidecar: &Sidecar, client: &Client, body: &[u8], deadline: Instant) -> Result<Answer, Problem> {
     let signer = sidecar.signer();
     match wanted(body, "SECP256K1")? {
         Wanted::Generate => {
+            client.may_register(sidecar, "TLS")?;
+            match sidecar.key_generation() {
+                KeyGeneration::Signer => {}
+                KeyGeneration::Import => {
+                    return Err(Problem::new(
+                        Code::KeyGenerationOff,
+                        "with key generation \"import\" only BLS keys can be made: Web3Signer imports no secp256k1 key",
+                    )
+                    .details("put a secp256k1 key into its eth1 keystores, or set CRYFTTEE_KEY_GENERATION=signer"));
+                }
+                KeyGeneration::Off => return Err(off()),
+            }
             let made = signer.make_tls(deadline).await?;
             tracing::info!("the signer made the TLS key {}", made.pubkey);
             let certificate = certify(sidecar, &made.pubkey, deadline).await?;

@@ -95,6 +95,10 @@ fn typed(body: &Bytes, asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes,
         kind: Cow<'a, str>,
     }
 
+    // Not passed on, it would be a check that the client believes is made.
+    if !asked.signing_root.is_empty() {
+        return Err(Problem::malformed("\"signingRoot\" belongs inside typed data, where the signer checks it"));
+    }
     let inside: Inside<'_> = read(payload.get().as_bytes())?;
     match (&*asked.kind, &*inside.kind) {
         ("", "") => Err(no_type()),
@@ -204,6 +208,8 @@ mod tests {
             (r#"{"data":{"type":"BLOCK","type":"ATTESTATION"}}"#, None),
             (r#"{"type":"\"","data":{"a":1}}"#, None),
             (r#"{"data":{"a":1}}"#, None),
+            (r#"{"type":"BLOCK","data":{"a":1},"signingRoot":"0x00"}"#, None),
+            (r#"{"data":{"type":"BLOCK","signingRoot":"0x0"}}"#, Some(r#"{"type":"BLOCK","signingRoot":"0x0"}"#)),
         ] {
             let bytes = Bytes::from(body);
             let request: Asked<'_> = serde_json::from_slice(&bytes).expect("a request");

@@ -9,14 +9,18 @@ use hyper::StatusCode;
 
 use super::{Answer, json};
 use crate::Sidecar;
+use crate::aside::aside;
 use crate::config::ExpectedKeys;
 use crate::evidence::{MODULE, MODULE_CAPABILITIES, VERSION};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::signer::SignerError;
+
+/// How many keys are written at once: a millisecond's work.
+const FEW: usize = 256;
 
 /// What the signer has, or why that is not known.
 enum Seen {
-    Keys { bls: Option<Vec<BlsPublicKey>>, tls: Option<Vec<TlsPublicKey>> },
+    Keys { bls: Option<Vec<BlsPublicKey>>, tls: Option<Vec<TlsPublicKey>>, makes_keys: bool },
     Away(String),
 }
 
@@ -24,11 +28,16 @@ enum Seen {
 /// where it answers its upcheck and then not its lists of keys.
 pub(super) async fn answer(sidecar: &Sidecar) -> Result<Answer, Problem> {
     let seen = look(sidecar).await?;
-    if let Seen::Keys { bls, tls } = &seen {
+    if let Seen::Keys { bls, tls, .. } = &seen {
         let (bls, tls) = (bls.as_deref().unwrap_or_default(), tls.as_deref().unwrap_or_default());
         sidecar.missing().report(sidecar.expected(), bls, tls);
     }
-    Ok(json(StatusCode::OK, &describe(sidecar.signer().url().to_string(), seen)))
+    let many = matches!(&seen, Seen::Keys { bls, tls, .. }
+        if bls.as_ref().map_or(0, Vec::len) + tls.as_ref().map_or(0, Vec::len) > FEW);
+    let url = sidecar.signer().url().to_string();
+    aside(many, move || json(StatusCode::OK, &describe(url, seen)))
+        .await
+        .map_err(|error| Problem::new(Code::Internal, "the status could not be written").details(&error.to_string()))
 }
 
 async fn look(sidecar: &Sidecar) -> Result<Seen, Problem> {
@@ -37,8 +46,9 @@ async fn look(sidecar: &Sidecar) -> Result<Seen, Problem> {
         return Ok(Seen::Away(why));
     }
     let deadline = signer.status_deadline();
-    match tokio::try_join!(signer.bls_keys(deadline), signer.tls_keys(deadline)) {
-        Ok((bls, tls)) => Ok(Seen::Keys { bls, tls }),
+    let makes_keys = async { Ok(signer.makes_keys(sidecar.key_generation(), deadline).await) };
+    match tokio::try_join!(signer.bls_keys(deadline), signer.tls_keys(deadline), makes_keys) {
+        Ok((bls, tls, makes_keys)) => Ok(Seen::Keys { bls, tls, makes_keys }),
         Err(SignerError::Unavailable(cause)) => Ok(Seen::Away(format!("connect to Web3Signer: {cause}"))),
         Err(error) => Err(error.into()),
     }
@@ -46,11 +56,11 @@ async fn look(sidecar: &Sidecar) -> Result<Seen, Problem> {
 
 fn describe(web3signer_url: String, seen: Seen) -> v04::Both<StakingStatus, v04::Status> {
     // A signer that does not serve a kind of key at all cannot sign with it, whatever the module could do.
-    let (connected, last_error, bls, tls) = match seen {
-        Seen::Keys { bls, tls } => (true, None, bls, tls),
-        Seen::Away(why) => (false, Some(why), Some(Vec::new()), Some(Vec::new())),
+    let (connected, last_error, bls, tls, makes_keys) = match seen {
+        Seen::Keys { bls, tls, makes_keys } => (true, None, bls, tls, makes_keys),
+        Seen::Away(why) => (false, Some(why), Some(Vec::new()), Some(Vec::new()), false),
     };
-    let served = [bls.is_some(), tls.is_some(), true];
+    let served = [bls.is_some(), tls.is_some(), makes_keys];
     let capabilities =
         CAPABILITIES.iter().zip(served).filter(|(_, served)| *served).map(|(name, _)| (*name).to_owned());
     v04::Both {

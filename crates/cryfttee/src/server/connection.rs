@@ -4,36 +4,45 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::drain::Draining;
 use super::pace::{Pace, Paced};
 use crate::Sidecar;
-use crate::listen::Role;
+use crate::client::Client;
 use crate::routes;
+use crate::together::together;
 
 /// The head of a request and what is read of its body at once. hyper answers 431 to a longer head.
 const READ_BUFFER: usize = 16 * 1024;
 
-/// Serves the requests of one connection, one after the other, until the client leaves, stalls, or the server
-/// drains.
-pub(super) async fn serve<S>(stream: S, role: Role, sidecar: Arc<Sidecar>, mut draining: watch::Receiver<bool>)
+/// Serves the requests of one connection, one after the other, until the client leaves or stalls, or, once the
+/// server drains, until one more is answered or none came.
+pub(super) async fn serve<S>(stream: S, client: Arc<Client>, sidecar: Arc<Sidecar>, draining: Draining)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let role = client.role;
     let limits = *sidecar.limits();
     let pace = Arc::new(Pace::start());
     let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
     let service = service_fn(|request| {
-        let (sidecar, pace) = (Arc::clone(&sidecar), Arc::clone(&pace));
+        let (sidecar, client, pace) = (Arc::clone(&sidecar), Arc::clone(&client), Arc::clone(&pace));
+        let draining = &draining;
         async move {
             pace.serving();
-            let answer = routes::answer(&sidecar, role, request).await;
+            let mut answer = routes::answer(&sidecar, &client, request).await;
+            together().await;
             pace.answered();
+            if draining.has_begun() {
+                // hyper keeps what this says, and closes behind it.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(answer)
         }
     });
@@ -42,10 +51,13 @@ where
             // Ours is in `pace`.
             .header_read_timeout(None)
             .max_buf_size(READ_BUFFER)
+            // Head and body are a few hundred bytes: copying them together is cheaper than two of them in one call.
+            .writev(false)
             .serve_connection(io, service)
     );
     let mut look = pin!(sleep_until(pace.look_again(&limits)));
-    let mut told = false;
+    let mut lingered = pin!(draining.clone().lingered());
+    let mut last = false;
     loop {
         tokio::select! {
             biased;
@@ -62,9 +74,13 @@ where
                 }
                 look.as_mut().reset(pace.look_again(&limits));
             }
-            _ = draining.wait_for(|draining| *draining), if !told => {
-                told = true;
-                connection.as_mut().graceful_shutdown();
+            () = lingered.as_mut(), if !last => {
+                last = true;
+                // hyper would close a connection on which half a head has arrived. Here that one, as one with a
+                // request in flight, ends with its answer or at its own deadline.
+                if pace.is_idle() {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
         }
     }

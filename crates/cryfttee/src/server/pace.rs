@@ -42,8 +42,13 @@ impl Pace {
         self.set(IDLE);
     }
 
+    /// Whether no byte of a request has arrived since the last answer was made. That answer may still be on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.now.load(Ordering::Relaxed) & 3 == IDLE
+    }
+
     fn bytes_arrived(&self) {
-        if self.now.load(Ordering::Relaxed) & 3 == IDLE {
+        if self.is_idle() {
             self.set(HEAD);
         }
     }

@@ -3,9 +3,14 @@
 use std::borrow::Cow;
 
 use contract::{BlsPublicKey, TlsPublicKey};
+use hyper::body::Bytes;
 use serde::Deserialize;
 
 use super::error::SignerError;
+use crate::aside::aside;
+
+/// The longest list, in bytes, that is read at once: a millisecond's work.
+const SHORT_LIST: usize = 32 * 1024;
 
 /// A signature of `N` bytes: `{"signature":"0x…"}`, or the bare text that the same calls answer elsewhere.
 pub(super) fn signature<const N: usize>(body: &[u8], expected: &'static str) -> Result<[u8; N], SignerError> {
@@ -29,19 +34,27 @@ pub(super) fn signature<const N: usize>(body: &[u8], expected: &'static str) -> 
     }
 }
 
-/// A list of public keys in whichever spelling, as `parse` reads them.
-fn keys<K>(body: &[u8], parse: impl Fn(&str) -> Option<K>) -> Result<Vec<K>, SignerError> {
+/// A list of public keys in whichever spelling, as `parse` reads them; no list is none.
+async fn keys<K: Send + 'static>(
+    body: Option<Bytes>,
+    parse: fn(&str) -> Option<K>,
+) -> Result<Option<Vec<K>>, SignerError> {
+    let Some(body) = body else { return Ok(None) };
     let nonsense = || SignerError::Nonsense("a JSON list of public keys");
-    let texts: Vec<Cow<'_, str>> = serde_json::from_slice(body).map_err(|_| nonsense())?;
-    texts.iter().map(|text| parse(text).ok_or_else(nonsense)).collect()
+    let long = body.len() > SHORT_LIST;
+    let read = move || {
+        let texts: Vec<Cow<'_, str>> = serde_json::from_slice(&body).ok()?;
+        texts.iter().map(|text| parse(text)).collect()
+    };
+    aside(long, read).await.ok().flatten().map(Some).ok_or_else(nonsense)
 }
 
-pub(super) fn bls_keys(body: &[u8]) -> Result<Vec<BlsPublicKey>, SignerError> {
-    keys(body, |text| BlsPublicKey::normalise(text).ok())
+pub(super) async fn bls_keys(body: Option<Bytes>) -> Result<Option<Vec<BlsPublicKey>>, SignerError> {
+    keys(body, |text| BlsPublicKey::normalise(text).ok()).await
 }
 
-pub(super) fn tls_keys(body: &[u8]) -> Result<Vec<TlsPublicKey>, SignerError> {
-    keys(body, |text| TlsPublicKey::normalise(text).ok())
+pub(super) async fn tls_keys(body: Option<Bytes>) -> Result<Option<Vec<TlsPublicKey>>, SignerError> {
+    keys(body, |text| TlsPublicKey::normalise(text).ok()).await
 }
 
 /// The key that the signer made.
@@ -76,14 +89,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn anything_else_is_nonsense() {
+    #[tokio::test]
+    async fn anything_else_is_nonsense() {
         for body in ["", "<html>", "{}", r#"{"signature":null}"#, "0xab", "0xabcdef", "abcd", "0xzzzz", "é"] {
             assert!(signature::<2>(body.as_bytes(), "2 bytes").is_err(), "{body}");
         }
         assert!(signature::<2>(b"\xff\xfe", "2 bytes").is_err());
         for body in ["<html>", "{}", "[1]", r#"["0x02"]"#, "[", "[[]]"] {
-            assert!(tls_keys(body.as_bytes()).is_err(), "{body}");
+            assert!(tls_keys(Some(body.into())).await.is_err(), "{body}");
         }
     }
 }

@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::SignerError;
 use super::link::{ExchangeError, Link, Reply};
 use super::url::SignerUrl;
+use crate::together::together;
 
 /// How long a connection is kept without use.
 const KEPT: Duration = Duration::from_secs(15);
@@ -69,6 +70,8 @@ impl Client {
     }
 
     async fn send(&self, mut request: Request<Full<Bytes>>, limit: usize) -> Result<Reply, SignerError> {
+        // Before the look at a kept connection, which has to be fresh when the request goes out.
+        together().await;
         loop {
             let kept = self.take();
             let fresh = kept.is_none();

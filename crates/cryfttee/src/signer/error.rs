@@ -4,6 +4,7 @@ use std::io;
 
 use hyper::StatusCode;
 
+use crate::keystore::MakeKeyError;
 use crate::problem::{Code, Problem};
 
 /// Why the signer did not do what it was asked.
@@ -30,6 +31,17 @@ pub enum SignerError {
     /// This needs an extension that the signer does not have.
     #[error("Web3Signer has no extension {0}")]
     NoExtension(&'static str),
+    /// No key could be made here; nothing was sent.
+    #[error("make a BLS key")]
+    MakeKey(#[from] MakeKeyError),
+    /// The signer did not take the key that was made here; the text is what it said.
+    #[error("import a key into Web3Signer: it answered {status}")]
+    NotImported {
+        /// `duplicate`, `error`, or something that its API does not know.
+        status: String,
+        /// Why, in its words.
+        message: String,
+    },
 }
 
 impl From<SignerError> for Problem {
@@ -53,6 +65,13 @@ impl From<SignerError> for Problem {
             SignerError::Status(status, text) => status_problem(status, &text),
             SignerError::NoExtension(name) => {
                 Self::new(Code::NotSupportedBySigner, "this Web3Signer cannot do that").details(name)
+            }
+            SignerError::MakeKey(cause) => {
+                Self::new(Code::Internal, "no key could be made").details(&cause.to_string())
+            }
+            SignerError::NotImported { status, message } => {
+                let code = if status == "duplicate" { Code::KeyExists } else { Code::SignerError };
+                Self::new(code, "Web3Signer did not import the new key").details(&format!("{status}: {message}"))
             }
         }
     }

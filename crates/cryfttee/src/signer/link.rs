@@ -65,6 +65,8 @@ impl Link {
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(READ_BUFFER)
+            // Cheaper for requests of a few hundred bytes.
+            .writev(false)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;

@@ -48,6 +48,13 @@ impl SignerUrl {
     }
 }
 
+/// Two URLs are one where they lead to the same place, however they are written.
+impl PartialEq for SignerUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port && self.base == other.base
+    }
+}
+
 impl fmt::Display for SignerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

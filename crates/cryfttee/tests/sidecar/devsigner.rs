@@ -6,7 +6,8 @@ use std::process::Command;
 
 use contract::wire::{Registered, Signed, StakingStatus};
 use contract::{BlsPublicKey, NodeId, TlsPublicKey};
-use cryfttee::config::Limits;
+use cryfttee::config::KeyGeneration;
+use cryfttee::listen::Role;
 use cryfttee_devsigner::{Server, Store};
 use k256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use k256::ecdsa::{Signature, VerifyingKey};
@@ -24,12 +25,17 @@ struct Pair {
 }
 
 async fn start() -> Pair {
+    start_with(KeyGeneration::Signer).await
+}
+
+async fn start_with(who: KeyGeneration) -> Pair {
     let keys = tempfile::tempdir().expect("a folder");
     let store = Store::open(keys.path(), None).expect("an empty store");
     let server = Server::bind("127.0.0.1:0".parse().expect("an address"), store).await.expect("bind");
     let signer = server.address();
     tokio::spawn(server.serve(pending()));
-    Pair { served: Served::api(&format!("http://{signer}"), Limits::default()), signer, _keys: keys }
+    let served = Served::with(&format!("http://{signer}"), &[Role::Api], |settings| settings.key_generation = who);
+    Pair { served, signer, _keys: keys }
 }
 
 async fn make<K: serde::de::DeserializeOwned>(api: &Path, kind: &str) -> Registered<K> {
@@ -44,7 +50,12 @@ async fn keys_that_are_made_are_listed_and_carry_their_proofs() {
     let api = &pair.served.api;
     let bls: Registered<BlsPublicKey> = make(api, "bls").await;
     let tls: Registered<TlsPublicKey> = make(api, "tls").await;
-    assert_eq!(bls.proof_of_possession.expect("this signer proves").0.len(), 96);
+    let proof = bls.proof_of_possession.expect("this signer proves");
+    assert_eq!(proof.0.len(), 96);
+    let verify = json!({"mode":"verify","publicKey":bls.pubkey});
+    let known = ask(api, "/v1/staking/bls/register", verify).await;
+    let known: Registered<BlsPublicKey> = serde_json::from_str(&known.body).expect("its type");
+    assert_eq!(known.proof_of_possession, Some(proof), "a key that is there carries it as well");
     assert!(!bls.secret_path.is_empty() && !tls.secret_path.is_empty());
     let status: StakingStatus = serde_json::from_str(&get(api, "/v1/staking/status").await.body).expect("a status");
     assert!(status.ready);
@@ -112,4 +123,24 @@ async fn typed_data_that_the_signer_does_not_serve_is_its_refusal_in_its_words()
     let answer =
         ask(&pair.served.api, "/v1/staking/bls/sign", json!({"pubkey":other,"data":"0x00","type":"BLOCK"})).await;
     assert_eq!(answer.refusal(), (404, "key_not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn a_key_that_is_made_here_and_imported_signs_and_proves_itself() {
+    let pair = start_with(KeyGeneration::Import).await;
+    let api = &pair.served.api;
+    let status: StakingStatus = serde_json::from_str(&get(api, "/v1/staking/status").await.body).expect("a status");
+    assert!(status.capabilities.iter().any(|name| name == "key_generation"), "{:?}", status.capabilities);
+    let bls: Registered<BlsPublicKey> = make(api, "bls").await;
+    let status: StakingStatus = serde_json::from_str(&get(api, "/v1/staking/status").await.body).expect("a status");
+    assert_eq!(status.bls_pubkeys, [bls.pubkey]);
+    let request = json!({"pubkey":bls.pubkey,"data":"aGVsbG8=","type":"ATTESTATION"});
+    let signed: Signed = serde_json::from_str(&ask(api, "/v1/staking/bls/sign", request).await.body).expect("signed");
+    assert_eq!(signed.signature.0.len(), 96);
+    // The signer's own proof, made from what it imported, is the one that was made before.
+    let verify = json!({"mode":"verify","publicKey":bls.pubkey});
+    let known = ask(api, "/v1/staking/bls/register", verify).await;
+    let known: Registered<BlsPublicKey> = serde_json::from_str(&known.body).expect("its type");
+    assert!(known.proof_of_possession.is_some());
+    assert_eq!(known.proof_of_possession, bls.proof_of_possession);
 }

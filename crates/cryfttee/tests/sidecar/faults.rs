@@ -223,6 +223,44 @@ async fn a_kept_connection_that_the_signer_closed_is_not_an_error_for_anybody() 
 }
 
 #[tokio::test]
+async fn a_stale_connection_never_makes_a_sign_reach_the_signer_twice() {
+    // Every third answer is followed by a close that was not announced, every fifth request by a close alone.
+    let asked = AtomicUsize::new(0);
+    let signer = FakeSigner::working_but(move |got| {
+        let nth = is_sign(got).then(|| asked.fetch_add(1, Ordering::SeqCst))?;
+        match (nth % 3, nth % 5) {
+            (_, 4) => Some(Reply::Close),
+            (2, _) => Some(Reply::ThenClose(200, signature(96))),
+            _ => None,
+        }
+    })
+    .await;
+    let served = Served::api(&signer.url, Limits::default());
+    let (mut answered, mut broken) = (0, 0);
+    for n in 0..150_u8 {
+        let answer = ask(&served.api, BLS_SIGN, json!({"pubkey":BLS,"data":format!("0x{n:02x}"),"type":"RAW"})).await;
+        match answer.status {
+            200 => answered += 1,
+            _ => {
+                assert_eq!(answer.refusal(), (502, "signer_broke_off".to_owned()));
+                broken += 1;
+            }
+        }
+        if n % 2 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let mut bodies: Vec<_> = signer.signs().into_iter().map(|got| got.body).collect();
+    let reached = bodies.len();
+    bodies.sort();
+    bodies.dedup();
+    assert_eq!(bodies.len(), reached, "each request has its own bytes, so a repeated body was sent twice");
+    assert!(answered >= 100 && broken >= 20 && reached >= answered, "{answered} {broken} {reached}");
+    let connections = signer.signs().into_iter().map(|got| got.connection).max().expect("some");
+    assert!(connections < 149, "connections were kept in between: {connections}");
+}
+
+#[tokio::test]
 async fn an_answer_that_nobody_waits_for_is_never_taken_for_the_next_one() {
     let asked = AtomicUsize::new(0);
     let signer = FakeSigner::working_but(move |got| {

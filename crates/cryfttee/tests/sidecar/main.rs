@@ -1,9 +1,15 @@
 //! The sidecar from outside: real sockets, a signer that follows a script, one that really signs, and the built
 //! program.
 
+mod access;
+mod conformance;
 mod devsigner;
 mod dialects;
+mod drain;
 mod faults;
+mod generation;
 mod limits;
 mod process;
 mod support;
+mod tls;
+mod two_signers;

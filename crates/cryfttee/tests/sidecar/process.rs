@@ -27,7 +27,7 @@ fn hash() -> String {
 
 /// The program with `fds` at 3 and 4 and `LISTEN_PID` set to its own pid, as a service manager starts it: a shell
 /// knows that pid, because `exec` keeps it.
-fn handed(fds: [OwnedFd; 2], count: &str, names: &str) -> Command {
+pub(crate) fn handed(fds: [OwnedFd; 2], count: &str, names: &str) -> Command {
     let [first, second] = fds;
     let mut command = Command::new("/bin/sh");
     command
@@ -43,19 +43,19 @@ fn handed(fds: [OwnedFd; 2], count: &str, names: &str) -> Command {
 }
 
 /// A child that does not outlive its test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         Self(command.spawn().expect("start"))
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.0.id().try_into().expect("a pid")), signal).expect("it runs");
     }
 
     /// Exit code and everything on stderr.
-    async fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         let mut stderr = self.0.stderr.take().expect("piped");
         let deadline = Instant::now() + Duration::from_secs(10);
         let code = loop {
@@ -71,7 +71,7 @@ impl Running {
     }
 
     /// The next line on stderr.
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         BufReader::with_capacity(1, self.0.stderr.as_mut().expect("piped")).read_line(&mut line).expect("UTF-8");
         line
@@ -224,7 +224,13 @@ async fn by_hand_it_serves_http_where_it_is_told_to() {
 async fn a_wrong_configuration_ends_it_with_one_line_and_code_78() {
     for (name, value, why) in [
         (contract::env::API_TRANSPORT, "tcp", "uds, http, https"),
-        (contract::env::API_TRANSPORT, "https", "not in this version"),
+        (contract::env::API_TRANSPORT, "https", contract::env::TLS_CERT),
+        (contract::env::ALLOW_USERS, "no-such-user", "no-such-user"),
+        (contract::env::REGISTER_GROUPS, "no-such-group", contract::env::REGISTER_GROUPS),
+        (contract::env::ALLOW_GROUPS, ",", contract::env::ALLOW_GROUPS),
+        (contract::env::REGISTER_OVER_TCP, "maybe", "true or false"),
+        (contract::env::KEY_GENERATION, "vault", "signer, import, off"),
+        (contract::env::WEB3SIGNER_ETH1_URL, "signer", contract::env::WEB3SIGNER_ETH1_URL),
         (contract::env::VERIFIED_BINARY_HASH, "sha256:0f", "not a digest"),
         (contract::env::WEB3SIGNER_URL, "https://signer", "https to Web3Signer"),
         (contract::env::WEB3SIGNER_URL, "http://user:secret@signer", "may not carry"),

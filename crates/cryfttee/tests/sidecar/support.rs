@@ -2,17 +2,19 @@
 pub(crate) mod client;
 pub(crate) mod signer;
 
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cryfttee::config::{ExpectedKeys, Limits, Settings, Transport};
+use clap::Parser as _;
+use cryfttee::cli::Cli;
+use cryfttee::config::{Limits, Settings};
 use cryfttee::listen::{Listener, Listeners, Role, Socket};
-use cryfttee::{Evidence, Sidecar, serve};
+use cryfttee::{Evidence, Protection, Sidecar, serve};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tracing::level_filters::LevelFilter;
 
 /// The generator of G1.
 pub(crate) const BLS: &str =
@@ -39,6 +41,11 @@ impl Served {
 
     /// One with the given sockets.
     pub(crate) fn start(signer: &str, limits: Limits, roles: &[Role]) -> Self {
+        Self::with(signer, roles, |settings| settings.limits = limits)
+    }
+
+    /// One with the given sockets and with settings other than the defaults.
+    pub(crate) fn with(signer: &str, roles: &[Role], change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |role: Role| folder.path().join(role.to_string());
         let all = roles
@@ -49,15 +56,32 @@ impl Served {
                 Listener { role: *role, socket: Socket::Unix(socket) }
             })
             .collect();
-        let settings = Settings {
-            transport: Transport::Uds { path: path(Role::Api) },
-            signer: signer.parse().expect("a URL"),
-            expected: ExpectedKeys::default(),
-            verified_hash: Some(contract::Digest::new([0xab; 32])),
-            log_level: LevelFilter::OFF,
-            limits,
-        };
-        let sidecar = Sidecar::new(&settings, Evidence::gather(settings.verified_hash).expect("no file is read"));
+        Self::over(signer, all, folder, change)
+    }
+
+    /// One with an `api` socket on TCP, and where that is.
+    pub(crate) fn tcp(signer: &str, change: impl FnOnce(&mut Settings)) -> (Self, SocketAddr) {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("bind");
+        socket.set_nonblocking(true).expect("non-blocking");
+        let address = socket.local_addr().expect("bound");
+        let all = vec![Listener { role: Role::Api, socket: Socket::Tcp(socket) }];
+        (Self::over(signer, all, tempfile::tempdir().expect("a folder"), change), address)
+    }
+
+    /// One that serves a unix socket of the test's own.
+    pub(crate) fn listening_at(signer: &str, socket: UnixListener) -> Self {
+        socket.set_nonblocking(true).expect("non-blocking");
+        let all = vec![Listener { role: Role::Api, socket: Socket::Unix(socket) }];
+        Self::over(signer, all, tempfile::tempdir().expect("a folder"), |_| {})
+    }
+
+    fn over(signer: &str, all: Vec<Listener>, folder: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+        let path = |role: Role| folder.path().join(role.to_string());
+        let mut settings = settings(signer);
+        change(&mut settings);
+        let evidence = Evidence::gather(settings.verified_hash).expect("no file is read");
+        let protection = Protection::prepare(&settings).expect("known names, good files");
+        let sidecar = Sidecar::new(&settings, evidence, protection);
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(serve_until(Listeners { all, file: None }, sidecar, stopped));
         Self { api: path(Role::Api), control: path(Role::Control), stop: Some(stop), serving, _folder: folder }
@@ -72,6 +96,12 @@ impl Served {
     pub(crate) async fn stopped(self) {
         self.serving.await.expect("it did not panic");
     }
+}
+
+/// The defaults, whatever the environment of the tests says, in front of `signer`.
+pub(crate) fn settings(signer: &str) -> Settings {
+    let cli = Cli::parse_from(["cryfttee", "--web3signer-url", signer, "--log-level", "error"]);
+    Settings::read(&cli, Some(&contract::Digest::new([0xab; 32]).to_string())).expect("good settings")
 }
 
 async fn serve_until(listeners: Listeners, sidecar: Arc<Sidecar>, stopped: oneshot::Receiver<()>) {

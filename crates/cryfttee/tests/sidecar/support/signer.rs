@@ -92,12 +92,13 @@ impl FakeSigner {
     }
 }
 
-/// A signer with one key of each kind and without extensions.
+/// A signer with one key of each kind and with no extension but the one that makes keys.
 pub(crate) fn working(got: &Got) -> Reply {
     match (got.method.as_str(), got.path.as_str()) {
         ("GET", "/upcheck") => Reply::text(200, "OK"),
         ("GET", "/api/v1/eth2/publicKeys") => Reply::json(format!("[\"{BLS}\"]")),
         ("GET", "/api/v1/eth1/publicKeys") => Reply::json(format!("[\"{TLS_64}\"]")),
+        ("GET", "/ext/cryft/v1") => Reply::json(r#"{"functions":["generate"]}"#),
         ("POST", "/eth/v1/keystores") if got.body.contains("bls") => {
             Reply::json(format!("{{\"pubkey\":\"{BLS}\",\"secret_path\":\"keys/bls-1\"}}"))
         }

@@ -1,0 +1,113 @@
+//! Listeners of each kind: what comes out of them, who that is, and how it is greeted.
+
+use std::future::{Future, ready};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::access::Who;
+use crate::sys;
+
+/// A listener; unix, TCP and TLS differ in this and in nothing else.
+pub(super) trait Accept: Send + Sync + 'static {
+    /// As it comes out of the queue.
+    type Raw: Send + 'static;
+    /// As requests are read from it.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Raw>> + Send;
+
+    /// Makes it ready for requests; where there is a handshake, this is it.
+    fn greet(&self, raw: Self::Raw) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+
+    /// Who connected; with the supplementary groups where they matter.
+    fn who(raw: &Self::Raw, with_groups: bool) -> Who;
+
+    /// The address at which it arrived, on TCP.
+    fn arrived(raw: &Self::Raw) -> Option<IpAddr>;
+}
+
+impl Accept for UnixListener {
+    type Raw = UnixStream;
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+
+    fn greet(&self, raw: UnixStream) -> impl Future<Output = io::Result<UnixStream>> + Send + 'static {
+        ready(Ok(raw))
+    }
+
+    fn who(raw: &UnixStream, with_groups: bool) -> Who {
+        let groups = if with_groups { sys::peer_groups(raw.as_fd()) } else { Ok(Vec::new()) };
+        match (raw.peer_cred(), groups) {
+            (Ok(peer), Ok(groups)) => Who::User { uid: peer.uid(), gid: peer.gid(), groups, pid: peer.pid() },
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "the kernel does not say who a client is");
+                Who::Unknown
+            }
+        }
+    }
+
+    fn arrived(_raw: &UnixStream) -> Option<IpAddr> {
+        None
+    }
+}
+
+impl Accept for TcpListener {
+    type Raw = TcpStream;
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // Answers are one write each. A socket that refuses the option is gone already, as its first read says.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    fn greet(&self, raw: TcpStream) -> impl Future<Output = io::Result<TcpStream>> + Send + 'static {
+        ready(Ok(raw))
+    }
+
+    fn who(raw: &TcpStream, _with_groups: bool) -> Who {
+        raw.peer_addr().map_or(Who::Unknown, Who::Tcp)
+    }
+
+    fn arrived(raw: &TcpStream) -> Option<IpAddr> {
+        raw.local_addr().ok().map(|address| address.ip())
+    }
+}
+
+/// A TCP listener whose clients speak TLS.
+pub(super) struct TlsListener {
+    pub(super) socket: TcpListener,
+    pub(super) tls: TlsAcceptor,
+}
+
+impl Accept for TlsListener {
+    type Raw = TcpStream;
+    type Stream = TlsStream<TcpStream>;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        self.socket.next().await
+    }
+
+    fn greet(&self, raw: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        self.tls.accept(raw)
+    }
+
+    fn who(raw: &TcpStream, with_groups: bool) -> Who {
+        TcpListener::who(raw, with_groups)
+    }
+
+    fn arrived(raw: &TcpStream) -> Option<IpAddr> {
+        TcpListener::arrived(raw)
+    }
+}

@@ -1,0 +1,56 @@
+//! The end of the service: every connection that was accepted is served before it is closed.
+//!
+//! A client that has connected and not yet asked cannot know that the sidecar is about to leave. Closing its
+//! connection at once would break its request, and with the same socket in another sidecar's hands there is no need
+//! to: whoever connects from now on is served there. So a connection that stands idle gets a little time for one more
+//! request, and every answer says that it is the last one.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::config::Limits;
+
+/// How long an idle connection is kept for a request that may be on its way.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Says when the service ends.
+pub(super) struct Drain(watch::Sender<bool>);
+
+/// Hears it.
+#[derive(Clone)]
+pub(super) struct Draining {
+    heard: watch::Receiver<bool>,
+    linger: Duration,
+}
+
+impl Drain {
+    pub(super) fn new(limits: &Limits) -> (Self, Draining) {
+        let (said, heard) = watch::channel(false);
+        // Half of the time at most: a request that comes last needs some of it too.
+        (Self(said), Draining { heard, linger: LINGER.min(limits.drain / 2) })
+    }
+
+    pub(super) fn begin(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Draining {
+    pub(super) fn has_begun(&self) -> bool {
+        *self.heard.borrow()
+    }
+
+    /// Waits until it begins.
+    pub(super) async fn begun(&mut self) {
+        // A server that is gone without a word has ended as well.
+        let _ = self.heard.wait_for(|begun| *begun).await;
+    }
+
+    /// Waits until it has begun and whoever is idle has had time for one more request.
+    pub(super) async fn lingered(mut self) {
+        self.begun().await;
+        sleep(self.linger).await;
+    }
+}

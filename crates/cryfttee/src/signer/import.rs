@@ -1,0 +1,63 @@
+//! The key manager's import: keys that are made here, for a signer that makes none.
+
+use std::borrow::Cow;
+
+use contract::BlsPublicKey;
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::answer::Made;
+use super::calls::post;
+use super::client::Client;
+use super::error::SignerError;
+use crate::keystore::{MakeKeyError, NewKey};
+
+/// Lists on GET, imports on POST. A stock Web3Signer serves it where it is told to.
+pub(super) const PATH: &str = "/eth/v1/keystores";
+
+/// Makes a BLS key and imports it, once: where the answer does not arrive, the key may be in the signer, and whoever
+/// asks for its keys next finds it there.
+pub(super) async fn bls(client: &Client, deadline: Instant) -> Result<(Made<BlsPublicKey>, [u8; 96]), SignerError> {
+    // Tens of milliseconds of computing are no work for a thread that serves connections.
+    let key = tokio::task::spawn_blocking(NewKey::make).await.map_err(MakeKeyError::from)??;
+    // Not a copy: the buffer is wiped when the last part of the request lets go of it.
+    let body = Bytes::from_owner(key.import);
+    match post(client, PATH, body, deadline).await {
+        Ok(answer) => imported(&answer)?,
+        Err(SignerError::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)) => {
+            return Err(SignerError::NoExtension("its key manager API is not enabled (POST /eth/v1/keystores)"));
+        }
+        Err(error) => return Err(error),
+    }
+    // Where the signer keeps it, its answer does not say.
+    Ok((Made { pubkey: key.public, secret_path: String::new() }, key.proof))
+}
+
+/// `{"data":[{"status":"imported"}]}`, one entry for the one key.
+fn imported(answer: &[u8]) -> Result<(), SignerError> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        data: [Outcome<'a>; 1],
+    }
+    #[derive(Deserialize)]
+    struct Outcome<'a> {
+        #[serde(borrow)]
+        status: Cow<'a, str>,
+        #[serde(borrow, default)]
+        message: Option<Cow<'a, str>>,
+    }
+
+    let answer: Answer<'_> = serde_json::from_slice(answer)
+        .map_err(|_| SignerError::Nonsense("{\"data\":[{\"status\"}]} for the one key that was imported"))?;
+    let [Outcome { status, message }] = answer.data;
+    if status == "imported" {
+        return Ok(());
+    }
+    Err(SignerError::NotImported {
+        status: status.into_owned(),
+        message: message.map(Cow::into_owned).unwrap_or_default(),
+    })
+}

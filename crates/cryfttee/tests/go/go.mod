@@ -1,0 +1,3 @@
+module cryftgo-node
+
+go 1.19
