@@ -9,7 +9,7 @@ use contract::Digest;
 use crate::config::Require;
 use crate::measure::Image;
 
-pub use reference::{Detached, ReferenceError, ReferenceValue, References, detached, read};
+pub use reference::{Detached, ReferenceError, ReferenceValue, References, detached, read, read_libraries};
 pub use signature::{Examined, NoCount, TrustedKey};
 
 /// Something that was accepted by [`appraise`], and by nothing else: only that can be launched.

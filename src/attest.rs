@@ -82,7 +82,10 @@ pub async fn attest(client: &Client, measured: Digest, pid: u32) -> Result<Attes
 }
 
 /// 32 random bytes in hex.
-fn nonce() -> io::Result<String> {
+///
+/// # Errors
+/// What `getrandom(2)` reports.
+pub fn nonce() -> io::Result<String> {
     use std::fmt::Write as _;
     let mut bytes = [0; 32];
     sys::random(&mut bytes)?;

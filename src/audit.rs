@@ -7,7 +7,7 @@ mod journal;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-pub use event::{Event, Severity};
+pub use event::{Action, Event, Severity};
 use journal::Journal;
 pub use journal::{is_ours as stderr_is_journal, takes as journal_takes};
 
@@ -41,9 +41,18 @@ impl Audit {
     /// what falls off is itself an event. Nothing here blocks, not even a fallback: standard error leads to
     /// the same journald.
     pub fn record(&self, event: &Event) {
+        self.record_in(None, event);
+    }
+
+    /// Records an event that is a step of a start, with its number: `[3/9] Accepted …`.
+    pub fn record_step(&self, number: u8, event: &Event) {
+        self.record_in(Some(number), event);
+    }
+
+    fn record_in(&self, step: Option<u8>, event: &Event) {
         match &self.sink {
-            Sink::Journal(journal) => drop(journal.borrow_mut().send(event)),
-            Sink::Text => self.write_text(event),
+            Sink::Journal(journal) => drop(journal.borrow_mut().send(step, event)),
+            Sink::Text => self.write_text(step, event),
         }
     }
 
@@ -69,24 +78,39 @@ impl Audit {
         matches!(self.sink, Sink::Journal(_))
     }
 
-    fn write_text(&self, event: &Event) {
+    fn write_text(&self, step: Option<u8>, event: &Event) {
         use std::io::Write as _;
         // `main` prints the refusal, once.
         if matches!(event, Event::Refused { .. }) {
             return;
         }
         let seconds = self.started.elapsed().as_secs_f64();
-        let _ = writeln!(std::io::stderr(), "[{seconds:8.3}s] {}", sanitise(&event.message()));
+        let _ = writeln!(std::io::stderr(), "[{seconds:8.3}s] {}", sanitise(&in_step(step, event)));
+    }
+}
+
+/// How many steps a start has (CONTRACT: start-up).
+const STEPS: u8 = 9;
+
+/// The message of an event, with the step of a start that it is.
+pub fn in_step(step: Option<u8>, event: &Event) -> String {
+    match step {
+        Some(number) => format!("[{number}/{STEPS}] {}", event.message()),
+        None => event.message(),
     }
 }
 
 /// Text that may come from outside, made harmless: no line breaks, no control bytes, no escape sequences, no
 /// more than a kilobyte.
 pub fn sanitise(text: &str) -> String {
-    const LONGEST: usize = 1024;
-    let mut clean = String::with_capacity(text.len().min(LONGEST));
+    sanitise_up_to(text, 1024)
+}
+
+/// The same with another bound, in bytes.
+pub fn sanitise_up_to(text: &str, longest: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(longest));
     for character in text.chars() {
-        if clean.len() >= LONGEST {
+        if clean.len() >= longest {
             clean.push('…');
             break;
         }

@@ -1,10 +1,17 @@
 //! The command line. Every setting of `config::keys` is a flag; the rest is one file a subcommand.
 
 mod appraise;
+mod attest;
+mod call;
+mod identity;
 mod manifest;
 mod measure;
+mod node;
+mod reload;
 mod run;
 mod settings;
+mod sign;
+mod status;
 mod unlock;
 
 use std::process::ExitCode;
@@ -31,6 +38,20 @@ enum Command {
     /// Verify, launch and watch the sidecar, on the socket that systemd handed over
     #[command(after_help = run::AFTER_HELP)]
     Run(run::Args),
+    /// Have a running verifier read its configuration again, and take an upgrade without a gap
+    #[command(after_help = reload::AFTER_HELP)]
+    Reload(reload::Args),
+    /// Say whether the running sidecar can sign, and with which keys
+    #[command(after_help = status::AFTER_HELP)]
+    Status(status::Args),
+    /// Print this node's Node ID and public keys
+    #[command(after_help = identity::AFTER_HELP)]
+    Identity(identity::Args),
+    /// Have the running sidecar sign
+    Sign(sign::Args),
+    /// Ask the running sidecar for evidence about itself, and compare it
+    #[command(after_help = attest::AFTER_HELP)]
+    Attest(attest::Args),
     /// Print the digest of a file, as a pin is written
     Measure(measure::Args),
     /// Say whether a binary may run, and which reference value says so
@@ -55,6 +76,11 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::main(&args, inherited),
+        Command::Reload(args) => reload::main(&args),
+        Command::Status(args) => status::main(&args),
+        Command::Identity(args) => identity::main(&args),
+        Command::Sign(args) => sign::main(&args),
+        Command::Attest(args) => attest::main(&args),
         Command::Measure(args) => measure::main(&args),
         Command::Appraise(args) => appraise::main(&args),
         Command::Manifest(args) => manifest::main(&args),

@@ -1,10 +1,24 @@
 //! Wall-clock time: seconds since 1970, and how people write them.
 
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970; 0 where the clock stands before that.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A text that differs from every other one that this host makes: nanoseconds of the wall clock.
+pub fn stamp() -> String {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
+}
+
+/// Which boot this is, as the kernel names it.
+///
+/// # Errors
+/// What reading `/proc` reports.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// `2026-11-22T19:12:00Z` (RFC 3339).

@@ -6,13 +6,19 @@ mod environment;
 pub mod keys;
 mod layers;
 mod settings;
+mod sidecar;
+mod values;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use layers::CommandLine;
-pub use settings::{Handoff, ImageKind, Require, RestartBudget, Settings, Transport, TrustSettings, parse_time};
+pub use settings::{
+    Handoff, ImageKind, Mappings, OnMismatch, Require, RestartBudget, Settings, Transport, TrustSettings,
+};
+pub use sidecar::SidecarSettings;
+pub use values::parse_time;
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,14 @@ pub enum ConfigError {
         /// The name that may have been meant.
         hint: String,
     },
+    /// The environment holds a restriction that the sidecar would not get to see.
+    #[error("{name} in the environment is not passed on to the sidecar, so it would restrict nobody: set {key}")]
+    NotPassedOn {
+        /// The variable.
+        name: &'static str,
+        /// The setting that does it.
+        key: &'static str,
+    },
     /// A variable is not text.
     #[error("{name} in the environment is not UTF-8")]
     NotText {
@@ -79,15 +93,25 @@ impl Settings {
         Self::load_with(command_line, |name| environment::read(name, std::env::var_os(name)))
     }
 
-    /// The same with an environment of the caller's.
+    /// The same for a client of a running sidecar, which need not have what only a server needs.
     ///
     /// # Errors
     /// As for [`Settings::load`].
+    pub fn load_for_client(command_line: &CommandLine) -> Result<Self, ConfigError> {
+        environment::refuse_unknown(std::env::vars_os().map(|(name, _)| name))?;
+        let layers = layers::read(command_line, |name| environment::read(name, std::env::var_os(name)))?;
+        settings::validate(&layers, settings::User::Client)
+    }
+
+    /// [`Settings::load`] with an environment of the caller's.
+    ///
+    /// # Errors
+    /// As there.
     pub fn load_with(
         command_line: &CommandLine,
         variable: impl Fn(&str) -> Result<Option<String>, ConfigError>,
     ) -> Result<Self, ConfigError> {
-        settings::validate(&layers::read(command_line, variable)?)
+        settings::validate(&layers::read(command_line, variable)?, settings::User::Verifier)
     }
 }
 

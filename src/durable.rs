@@ -1,8 +1,8 @@
 //! Files that a crash leaves whole: the old one or the new one, never a mixture.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Writes a temporary file beside `path`, flushes it, renames it over the old one and flushes the folder.
@@ -11,17 +11,35 @@ use std::path::Path;
 /// # Errors
 /// The operation that failed; the old file is whole then, and the temporary one gone.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_for(path, bytes, OWNER)
+}
+
+/// The same, for everybody to read (0644), whatever the umask is.
+///
+/// # Errors
+/// As for [`write`].
+pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_for(path, bytes, EVERYBODY)
+}
+
+const OWNER: u32 = 0o600;
+const EVERYBODY: u32 = 0o644;
+
+fn write_for(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = path.with_added_extension("new");
-    write_and_rename(path, &temporary, bytes).inspect_err(|_| {
+    write_and_rename(path, &temporary, bytes, mode).inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
     })
 }
 
-fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // One that a crash left behind.
     remove(temporary)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(OWNER).open(temporary)?;
     file.write_all(bytes)?;
+    if mode != OWNER {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
     file.sync_all()?;
     fs::rename(temporary, path)?;
     flush_folder_of(path)

@@ -2,7 +2,8 @@
 
 use contract::exit;
 
-use crate::{appraise, attest, config, identity, launch, lock, measure, notify, sidecar, watch};
+use crate::watch::lifecycle::IllegalTransition;
+use crate::{appraise, attest, config, identity, launch, lock, measure, notify, run, sidecar, watch};
 
 /// Why the verifier stopped.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,10 @@ pub enum Error {
     Identity(#[from] identity::IdentityError),
     #[error("watch the sidecar")]
     Watch(#[from] watch::Finding),
+    #[error("reload")]
+    Reload(#[from] run::ReloadError),
+    #[error("follow the lifecycle")]
+    Lifecycle(#[from] IllegalTransition),
     #[error("the sidecar's restart budget is used up")]
     Budget(#[from] watch::OverBudget),
     #[error("notify systemd")]
@@ -59,6 +64,8 @@ impl Error {
             Self::Sidecar(error) => error.exit_code(),
             Self::Attest(error) => error.exit_code(),
             Self::Identity(error) => error.exit_code(),
+            Self::Reload(error) => error.exit_code(),
+            Self::Lifecycle(_) => exit::INTERNAL,
             Self::Budget(_) => exit::CRASH_BUDGET,
             Self::Notify(_) | Self::Audit(_) | Self::CurrentFolder(_) => exit::IO,
             Self::Signals(_) | Self::Thread(_) => exit::OS,
@@ -78,6 +85,8 @@ impl Error {
             Self::Sidecar(_) => "signer",
             Self::Identity(_) => "identity",
             Self::Watch(_) => "watch",
+            Self::Reload(_) => "reload",
+            Self::Lifecycle(_) => "lifecycle",
             Self::Budget(_) => "restart",
             Self::Notify(_) => "notify",
             Self::Signals(_) => "signals",
@@ -100,10 +109,13 @@ impl Error {
                 matches!(error, launch::LaunchError::OtherImage { .. } | launch::LaunchError::Unsealed)
             }
             Self::Attest(error) => error.is_tampering(),
-            Self::Sidecar(error) | Self::Identity(identity::IdentityError::Generate { source: error, .. }) => {
+            Self::Sidecar(error)
+            | Self::Identity(
+                identity::IdentityError::Generate { source: error, .. } | identity::IdentityError::Prove(error),
+            ) => {
                 matches!(error, sidecar::SidecarError::Forged { .. })
             }
-            Self::Watch(finding) => matches!(finding, watch::Finding::OtherImage { .. }),
+            Self::Watch(finding) => finding.is_tampering(),
             _ => false,
         }
     }

@@ -1,15 +1,19 @@
 //! The node's identity: which keys are this node's, and the Node ID that follows from them.
 
 mod decide;
+pub mod possession;
+mod public;
 mod store;
 
 use contract::wire::StakingStatus;
-use contract::{BlsPublicKey, NodeId, TlsPublicKey, defaults, exit};
+use contract::{BlsPublicKey, Bytes, NodeId, TlsPublicKey, defaults, exit};
 
 pub use decide::{KeyAction, KeyFault, decide};
-pub use store::{Saved, Store, StoreError};
+pub use public::{PublicIdentity, Publication, PublishError};
+pub use store::{Records, Saved, Store, StoreError};
 
 use crate::sidecar::{Client, SidecarError};
+use possession::NotPossessed;
 
 /// The identity could not be established. Nothing that was saved is changed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +25,12 @@ pub enum IdentityError {
     Generate { kind: &'static str, source: SidecarError },
     #[error("keep the public keys")]
     Store(#[from] StoreError),
+    #[error("ask for the proof that the signer possesses the BLS key")]
+    Prove(#[source] SidecarError),
+    #[error("the signer does not prove that it possesses the BLS key {key}: forged, or the signer is broken")]
+    Possession { key: BlsPublicKey, source: NotPossessed },
+    #[error("publish the identity")]
+    Publish(#[from] PublishError),
 }
 
 impl IdentityError {
@@ -30,9 +40,10 @@ impl IdentityError {
             // A signer without any key may be one that has not unlocked its store yet.
             Self::Key { source: KeyFault::Lost { .. }, .. } => exit::UNAVAILABLE,
             // The node would go on under another name, or sign with a key that somebody put there.
-            Self::Key { source: KeyFault::Mismatch { .. }, .. } => exit::INTEGRITY,
-            Self::Generate { source, .. } => source.exit_code(),
+            Self::Key { source: KeyFault::Mismatch { .. }, .. } | Self::Possession { .. } => exit::INTEGRITY,
+            Self::Generate { source, .. } | Self::Prove(source) => source.exit_code(),
             Self::Store(error) => error.exit_code(),
+            Self::Publish(_) => exit::IO,
         }
     }
 }
@@ -64,13 +75,18 @@ pub struct Identity {
     pub tls_origin: Origin,
     /// Follows from the TLS key.
     pub node_id: NodeId,
+    /// Of the TLS key, PEM; empty where none is known.
+    pub certificate: String,
+    /// Of the BLS key, verified; none where the signer offers none.
+    pub proof_of_possession: Option<Bytes>,
 }
 
-/// Checks that the signer can do what a node needs.
+/// Checks that the signer can do what this node needs. Making keys is needed only where there is none of a kind, neither
+/// there nor saved: a stock Web3Signer makes none, and signs all the same.
 ///
 /// # Errors
 /// [`SidecarError::NotReady`] or [`SidecarError::Incapable`], which name what is missing.
-pub fn check_signer(status: &StakingStatus) -> Result<(), SidecarError> {
+pub fn check_signer(status: &StakingStatus, saved: &Saved) -> Result<(), SidecarError> {
     let not_ready = |what: String| Err(SidecarError::NotReady(what));
     if !status.web3signer_connected {
         return not_ready(format!("Web3Signer does not answer at {}", status.web3signer_url));
@@ -78,8 +94,12 @@ pub fn check_signer(status: &StakingStatus) -> Result<(), SidecarError> {
     if !status.ready {
         return not_ready("it says so itself".to_owned());
     }
+    let no_bls = status.bls_pubkeys.is_empty() && saved.bls.is_none();
+    let no_tls = status.tls_pubkeys.is_empty() && saved.tls.is_none();
+    let needed = |wanted: &&str| *wanted != defaults::CAN_MAKE_KEYS || no_bls || no_tls;
     let missing: Vec<&str> = defaults::CAPABILITIES
         .into_iter()
+        .filter(needed)
         .filter(|wanted| !status.capabilities.iter().any(|has| has == wanted))
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(SidecarError::Incapable(missing.join(", "))) }
@@ -97,6 +117,7 @@ pub async fn resolve(client: &Client, status: &StakingStatus, store: &Store) -> 
     let bls = decide(&status.bls_pubkeys, saved.bls.as_ref()).map_err(fault("BLS"))?;
     let tls = decide(&status.tls_pubkeys, saved.tls.as_ref()).map_err(fault("TLS"))?;
 
+    let mut proof = None;
     let (bls, bls_origin) = match bls {
         KeyAction::Use(key) => {
             store.keep_bls(&key)?;
@@ -109,6 +130,7 @@ pub async fn resolve(client: &Client, status: &StakingStatus, store: &Store) -> 
         KeyAction::Generate => {
             let made = client.generate_bls().await.map_err(|source| IdentityError::Generate { kind: "BLS", source })?;
             store.save_bls(&made)?;
+            proof = made.proof_of_possession;
             (made.pubkey, Origin::Generated)
         }
     };
@@ -129,5 +151,25 @@ pub async fn resolve(client: &Client, status: &StakingStatus, store: &Store) -> 
     };
     let node_id = NodeId::of(&tls);
     store.save_node_id(&node_id)?;
-    Ok(Identity { bls, bls_origin, tls, tls_origin, node_id })
+    let certificate = store.certificate()?;
+    let proof_of_possession = prove(client, &bls, proof).await?;
+    Ok(Identity { bls, bls_origin, tls, tls_origin, node_id, certificate, proof_of_possession })
+}
+
+/// Has the signer prove that it possesses the BLS key, and verifies it: a key that is only listed could be anybody's. A
+/// signer that offers no proofs is taken at its word. `given` came with a key that was just made, and may be had only then.
+async fn prove(client: &Client, key: &BlsPublicKey, given: Option<Bytes>) -> Result<Option<Bytes>, IdentityError> {
+    let proof = match given {
+        Some(proof) => Some(proof),
+        None => match client.verify_bls(key).await {
+            Ok(proof) => proof,
+            // It does not know the question.
+            Err(error) if error.status().is_some_and(|status| status.is_client_error()) => None,
+            Err(error) => return Err(IdentityError::Prove(error)),
+        },
+    };
+    if let Some(proof) = &proof {
+        possession::verify(key, &proof.0).map_err(|source| IdentityError::Possession { key: *key, source })?;
+    }
+    Ok(proof)
 }

@@ -8,6 +8,7 @@ pub mod sockets;
 mod status;
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -15,12 +16,14 @@ use contract::{Digest, defaults, exit};
 
 pub use child::{Child, Stopped};
 pub use environment::ChildEnvironment;
+pub use orphans::{Forked, forked_by, is_headless};
+pub use output::Output;
 pub use status::NotConfined;
 
 use crate::appraise::Appraised;
 use crate::config::ImageKind;
 use crate::measure::{self, Image, ImageFacts, MeasureError};
-use crate::sys::{self, Program, RunAs, SpawnError};
+use crate::sys::{Program, RunAs, SpawnError};
 
 /// The sidecar could not be launched, or is not what was launched.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +35,7 @@ pub enum LaunchError {
     NoUser { user: String },
     #[error("the sidecar may not run as root (launch.user)")]
     RootUser,
-    #[error("open a journal stream for the sidecar's own lines")]
+    #[error("open a pipe and a journal stream for the sidecar's own lines")]
     Output(#[source] io::Error),
     #[error("start the sidecar")]
     Spawn(#[from] SpawnError),
@@ -42,9 +45,14 @@ pub enum LaunchError {
     Wait(#[source] io::Error),
     #[error("measure the running image")]
     Measure(#[from] MeasureError),
+    #[error(
+        "the verifier may not look at pid {pid}: it needs CAP_SYS_PTRACE, in AmbientCapabilities= and in \
+         CapabilityBoundingSet= of its unit"
+    )]
+    NotAllowed { pid: u32, source: MeasureError },
     #[error("the running image is {found}, but {expected} was appraised")]
     OtherImage { expected: Digest, found: Digest },
-    #[error("the running image has lost its seals")]
+    #[error("the running image is not the sealed copy that was launched")]
     Unsealed,
     #[error("read the seals of the running image")]
     ReadSeals(#[source] io::Error),
@@ -59,7 +67,7 @@ impl LaunchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::OtherImage { .. } | Self::Unsealed | Self::NotConfined(_) => exit::INTEGRITY,
-            Self::FindUser { .. } | Self::NoUser { .. } | Self::RootUser => exit::CONFIG,
+            Self::FindUser { .. } | Self::NoUser { .. } | Self::RootUser | Self::NotAllowed { .. } => exit::CONFIG,
             Self::EndedEarly(_) => exit::UNAVAILABLE,
             Self::Output(_) => exit::IO,
             Self::Spawn(_) | Self::Wait(_) | Self::ReadSeals(_) | Self::ReadStatus(..) => exit::OS,
@@ -69,6 +77,19 @@ impl LaunchError {
 }
 
 impl LaunchError {
+    /// The same error, of a process that is known to live: then what cannot be opened is what may not be seen.
+    #[must_use]
+    pub fn of_a_living(self, pid: u32) -> Self {
+        match self {
+            Self::Measure(MeasureError::Open { path, source })
+                if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
+            {
+                Self::NotAllowed { pid, source: MeasureError::Open { path, source } }
+            }
+            error => error,
+        }
+    }
+
     /// Whether a look at a process that is gone would fail like this. That something else than the image was
     /// found is never absence.
     pub const fn may_be_absence(&self) -> bool {
@@ -114,34 +135,39 @@ pub fn launch(
     let api = (defaults::API_FD_NAME, handoff.api);
     let control = handoff.control.map(|control| (defaults::CONTROL_FD_NAME, control));
     let sockets: Vec<_> = [api].into_iter().chain(control).collect();
-    let output = output::for_sidecar().map_err(LaunchError::Output)?;
+    let (writer, output) = Output::open().map_err(LaunchError::Output)?;
     let program = Program {
         image: image.get().as_fd(),
         argv: &argv,
         environment: environment.entries(),
         sockets: &sockets,
-        output: output.as_ref().map(AsFd::as_fd),
+        output: Some(writer.as_fd()),
         run_as,
     };
-    let spawned = sys::spawn(&program)?;
-    Child::hold(spawned)
+    Child::spawn(&program, output)
 }
 
 /// Looks at the process itself before anything it says is trusted: it runs the image that was appraised,
-/// the image is still sealed, and the process holds no privilege.
+/// the image is still sealed, and the process holds no privilege. Gives the image that was looked at.
 ///
 /// # Errors
 /// [`LaunchError`].
-pub fn verify_running(pid: u32, image: ImageFacts, run_as: Option<RunAs>) -> Result<(), LaunchError> {
+pub fn verify_running(pid: u32, image: ImageFacts, run_as: Option<RunAs>) -> Result<File, LaunchError> {
     // One handle: the seals that are read are those of the bytes that were hashed.
     let running = measure::open_running(pid)?;
     let found = measure::digest_of_running(pid, &running)?;
     if found != image.digest {
         return Err(LaunchError::OtherImage { expected: image.digest, found });
     }
-    if image.kind == ImageKind::Sealed && measure::lost_seals(&running).map_err(LaunchError::ReadSeals)? {
-        return Err(LaunchError::Unsealed);
+    if image.kind == ImageKind::Sealed {
+        match measure::lost_seals(&running) {
+            Ok(false) => {}
+            Ok(true) => return Err(LaunchError::Unsealed),
+            // A file on disk, which cannot have any.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Err(LaunchError::Unsealed),
+            Err(error) => return Err(LaunchError::ReadSeals(error)),
+        }
     }
-    let status = status::read(pid).map_err(|source| LaunchError::ReadStatus(pid, source))?;
-    Ok(status::check(&status, run_as)?)
+    status::check_threads(pid, run_as)?;
+    Ok(running)
 }

@@ -1,11 +1,18 @@
 //! What systemd is told. READY and WATCHDOG are consequences of checks that passed; nothing here has a timer.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::fd::AsFd as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sd_notify::NotifyState;
 
 use crate::audit::sanitise;
+use crate::watch::lifecycle::Word;
 
 /// systemd listens and could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -17,35 +24,61 @@ pub struct NotifyError(#[source] io::Error);
 pub struct Notify;
 
 impl Notify {
-    /// The service works: clients are served by an attested sidecar.
+    /// Says what follows from a transition of the lifecycle, with a STATUS, or with the one that stands.
     ///
     /// # Errors
-    /// [`NotifyError`]: systemd would wait for READY until its timeout and then stop a working service, so
-    /// the caller gives up with the true reason.
-    pub fn ready(self, status: &str) -> Result<(), NotifyError> {
-        // A start is a full check, and after a restart of the sidecar the last ping may be long ago.
-        send(&[NotifyState::Ready, NotifyState::Watchdog, NotifyState::Status(&sanitise(status))])
+    /// [`NotifyError`] where READY could not be told: systemd would wait for it until its timeout and then stop a
+    /// working service, so the caller gives up with the true reason. Losing anything else is no reason to stop.
+    pub fn tell(self, words: &[Word], status: Option<&str>) -> Result<(), NotifyError> {
+        let status = status.map(sanitise);
+        let mut states = Vec::new();
+        for word in words {
+            match word {
+                Word::Ready => states.push(NotifyState::Ready),
+                Word::Watchdog => states.push(NotifyState::Watchdog),
+                Word::Stopping => states.push(NotifyState::Stopping),
+                Word::Reloading => {
+                    states.push(NotifyState::Reloading);
+                    // For systemd 253 and later, which tells an old answer from a new one by it.
+                    states.extend(NotifyState::monotonic_usec_now().ok());
+                }
+            }
+        }
+        states.extend(status.as_deref().map(NotifyState::Status));
+        if states.is_empty() {
+            return Ok(());
+        }
+        if words.contains(&Word::Ready) {
+            return send(&states);
+        }
+        pass_on(&states);
+        Ok(())
     }
 
     /// What the service is doing, for `systemctl status`. Losing one is no reason to stop.
     pub fn status(self, status: &str) {
-        report(send(&[NotifyState::Status(&sanitise(status))]));
+        pass_on(&[NotifyState::Status(&sanitise(status))]);
     }
+}
 
-    /// A full check passed in time.
-    pub fn checked(self, status: &str) {
-        report(send(&[NotifyState::Watchdog, NotifyState::Status(&sanitise(status))]));
+/// Sends what may be lost. A service manager that takes nothing must not hold up the watch: then it is not sent.
+fn pass_on(states: &[NotifyState<'_>]) {
+    if takes().unwrap_or(true) {
+        report(send(states));
     }
+}
 
-    /// The service is on its way out, for the reason that STATUS has already.
-    pub fn stopping_as_said(self) {
-        report(send(&[NotifyState::Stopping]));
-    }
-
-    /// The service is on its way out.
-    pub fn stopping(self, status: &str) {
-        report(send(&[NotifyState::Stopping, NotifyState::Status(&sanitise(status))]));
-    }
+/// Whether a message would be taken at once: the queue of the notify socket may be full.
+fn takes() -> io::Result<bool> {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(true) };
+    let address = match path.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        path => SocketAddr::from_pathname(OsStr::from_bytes(path))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&address)?;
+    let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+    Ok(poll(&mut polled, PollTimeout::ZERO)? == 1)
 }
 
 /// The interval in which systemd expects a ping, where it expects one of this process.
@@ -60,5 +93,28 @@ fn send(states: &[NotifyState<'_>]) -> Result<(), NotifyError> {
 fn report(sent: Result<(), NotifyError>) {
     if let Err(NotifyError(cause)) = sent {
         tracing::warn!(%cause, "send to NOTIFY_SOCKET");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the process, so the one test that sets it.
+    #[test]
+    fn a_full_queue_holds_nothing_up() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("notify.sock");
+        let manager = UnixDatagram::bind(&path).expect("bind");
+        // SAFETY: no other test of this crate reads or writes the environment's NOTIFY_SOCKET.
+        unsafe { std::env::set_var("NOTIFY_SOCKET", &path) };
+        let began = std::time::Instant::now();
+        for count in 0..1000 {
+            Notify.status(&format!("message {count}"));
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let mut buffer = [0; 100];
+        let count = manager.recv(&mut buffer).expect("the first");
+        assert_eq!(&buffer[..count], b"STATUS=message 0\n");
     }
 }

@@ -1,87 +1,101 @@
-//! The HTTP client for the sidecar's private socket.
+//! The one client of the sidecar's API, for the verifier and for the command line.
 //!
-//! One connection a request; every chunk that is read carries its sender's credentials, and one that is not
-//! from the child makes the answer a forgery. Sizes and times are bounded.
+//! One connection a request; sizes and times are bounded. How much an answer is worth depends on the way to the
+//! sidecar:
+//!
+//! * [`Client::new`], the verifier's: every chunk that is read carries its sender's credentials, and one that is not
+//!   from the child makes the answer a forgery.
+//! * [`Client::unix`], for the public socket: whoever answers is taken for the sidecar. That a path below `/run` is the
+//!   right socket is root's doing, who alone can put one there. `SO_PEERCRED` would add nothing: it names who called
+//!   `listen()`, which is systemd. The credentials of the chunks say which process answered
+//!   ([`Client::attestation_from`]), all of one answer has to come from one process, and whether that is the sidecar is
+//!   for the caller to judge.
+//! * [`Client::http`]: nothing is known of who answers, and what is said can be read and changed on the way.
+//! * [`Client::https`]: who answers holds the key of a certificate that the CA signed for that address. Which process
+//!   that is, nobody says.
 
+mod error;
+mod exchange;
 mod stream;
+mod tcp;
+mod tls;
 
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use contract::wire::{ApiError, Attestation, RegisterRequest, Registered, StakingStatus, path};
-use contract::{exit, keys};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Method, Request, Response, StatusCode, body, header};
+use contract::wire::{Attestation, RegisterRequest, Registered, SignRequest, Signed, StakingStatus, path};
+use contract::{BlsPublicKey, Bytes, TlsPublicKey};
+use hyper::Method;
+use hyper::header::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
+use crate::blocking;
+
+pub use error::SidecarError;
+use exchange::{Question, exchange};
+use stream::From;
 pub use stream::{Forged, Peer};
+use tcp::Tcp;
+pub use tls::{TlsError, TlsFault};
 
-/// The largest answer that is read: ten thousand keys need 1.2 MiB.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
-/// hyper's buffer for the head of an answer.
-const MAX_HEAD: usize = 32 * 1024;
-
-/// A call to the sidecar failed.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each variant is the operation that failed")]
-pub enum SidecarError {
-    #[error("connect to the sidecar at {path}", path = path.display())]
-    Connect { path: PathBuf, source: std::io::Error },
-    #[error("{call}: no answer within {within:?}")]
-    Timeout { call: String, within: Duration },
-    #[error("{call}: the answer was forged")]
-    Forged { call: String, source: Forged },
-    #[error("{call}")]
-    Http { call: String, source: hyper::Error },
-    #[error("{call}: read the answer")]
-    Body { call: String, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("{call}: the answer is larger than {limit} bytes", limit = MAX_ANSWER)]
-    TooLarge { call: String },
-    #[error("{call}: answered {status}{detail}")]
-    Refused { call: String, status: StatusCode, detail: String },
-    #[error("{call}: the answer is not of the contract's shape")]
-    Shape { call: String, source: serde_json::Error },
-    #[error("the sidecar is not ready to sign: {0}")]
-    NotReady(String),
-    #[error("the sidecar cannot sign: missing capability {0}")]
-    Incapable(String),
-    #[error("encode the request")]
-    Encode(#[source] serde_json::Error),
-}
-
-impl SidecarError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Forged { .. } => exit::INTEGRITY,
-            Self::Encode(_) => exit::INTERNAL,
-            _ => exit::UNAVAILABLE,
-        }
-    }
-}
-
-impl SidecarError {
-    /// Whether a signer that is still starting would look like this.
-    pub const fn may_come(&self) -> bool {
-        matches!(self, Self::NotReady(_))
-    }
-}
-
-/// Calls one sidecar over one socket.
+/// Calls one sidecar.
 #[derive(Debug, Clone)]
 pub struct Client {
-    socket: PathBuf,
-    peer: Peer,
+    way: Way,
     timeout: Duration,
 }
 
+/// How the sidecar is reached.
+#[derive(Debug, Clone)]
+enum Way {
+    Unix { socket: PathBuf, peer: Option<Peer> },
+    Http(SocketAddr),
+    Https(SocketAddr, tls::Trust),
+}
+
+/// What a BLS key is to sign.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Data<'a> {
+    /// Bytes. They go as `0x` hex: base64 that happens to look like hex is read as hex.
+    Bytes(Bytes),
+    /// The typed body of a consensus duty, a JSON object, which goes on to the signer byte for byte.
+    Typed(&'a RawValue),
+}
+
+/// Bytes in a BLS signature.
+const BLS_SIGNATURE: usize = 96;
+/// Bytes in a TLS signature over data: r, s and v.
+const TLS_SIGNATURE: usize = 65;
+
 impl Client {
-    /// A client that believes only `peer`.
-    pub fn new(socket: PathBuf, peer: Peer, timeout: Duration) -> Self {
-        Self { socket, peer, timeout }
+    /// A client of a Unix socket that believes only `peer`.
+    pub const fn new(socket: PathBuf, peer: Peer, timeout: Duration) -> Self {
+        Self { way: Way::Unix { socket, peer: Some(peer) }, timeout }
+    }
+
+    /// A client of a Unix socket that takes whoever answers.
+    pub const fn unix(socket: PathBuf, timeout: Duration) -> Self {
+        Self { way: Way::Unix { socket, peer: None }, timeout }
+    }
+
+    /// A client of an address, in the clear.
+    pub const fn http(address: SocketAddr, timeout: Duration) -> Self {
+        Self { way: Way::Http(reachable(address)), timeout }
+    }
+
+    /// A client of an address under TLS. The certificate has to name the address, and one of the CAs in the PEM file
+    /// `ca` has to have signed it.
+    ///
+    /// # Errors
+    /// [`TlsError`]: without a `ca`, or where it cannot be used.
+    pub fn https(address: SocketAddr, ca: Option<&Path>, timeout: Duration) -> Result<Self, TlsError> {
+        let trust = tls::Trust::read(ca.ok_or(TlsError::NoCa)?)?;
+        Ok(Self { way: Way::Https(reachable(address), trust), timeout })
     }
 
     /// The same with another time limit for one call.
@@ -90,12 +104,21 @@ impl Client {
         Self { timeout, ..self.clone() }
     }
 
-    /// `GET /v1/runtime/attestation?nonce=…`.
+    /// `GET /v1/runtime/attestation?nonce=…`. The nonce is hex.
     ///
     /// # Errors
     /// [`SidecarError`].
     pub async fn attestation(&self, nonce: &str) -> Result<Attestation, SidecarError> {
-        self.call(Method::GET, &format!("{}?nonce={nonce}", path::ATTESTATION), None).await
+        Ok(self.attestation_from(nonce).await?.0)
+    }
+
+    /// The same, and the process that answered, where the way to it says: on a Unix socket. Its pid is 0 where it is
+    /// outside our pid namespace.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub async fn attestation_from(&self, nonce: &str) -> Result<(Attestation, Option<Peer>), SidecarError> {
+        self.call_from(Method::GET, format!("{}?nonce={nonce}", path::ATTESTATION), Vec::new()).await
     }
 
     /// `GET /v1/staking/status`.
@@ -103,23 +126,57 @@ impl Client {
     /// # Errors
     /// [`SidecarError`].
     pub async fn status(&self) -> Result<StakingStatus, SidecarError> {
-        self.call(Method::GET, path::STATUS, None).await
+        self.call(Method::GET, path::STATUS, Vec::new()).await
     }
 
     /// Has the signer make a BLS key.
     ///
     /// # Errors
     /// [`SidecarError`].
-    pub async fn generate_bls(&self) -> Result<Registered<keys::BlsPublicKey>, SidecarError> {
-        self.call(Method::POST, path::BLS_REGISTER, Some(encode(&RegisterRequest::generate())?)).await
+    pub async fn generate_bls(&self) -> Result<Registered<BlsPublicKey>, SidecarError> {
+        self.post(path::BLS_REGISTER, &RegisterRequest::generate()).await
     }
 
     /// Has the signer make a TLS key.
     ///
     /// # Errors
     /// [`SidecarError`].
-    pub async fn generate_tls(&self) -> Result<Registered<keys::TlsPublicKey>, SidecarError> {
-        self.call(Method::POST, path::TLS_REGISTER, Some(encode(&RegisterRequest::generate())?)).await
+    pub async fn generate_tls(&self) -> Result<Registered<TlsPublicKey>, SidecarError> {
+        self.post(path::TLS_REGISTER, &RegisterRequest::generate()).await
+    }
+
+    /// Asks whether the signer has this BLS key, and for the proof of its possession, which not every signer offers. The
+    /// proof is handed on as it came: 96 bytes if it is one, and verified by whoever believes it.
+    ///
+    /// # Errors
+    /// [`SidecarError`]; its code is `key_not_found` where the signer does not have the key.
+    pub async fn verify_bls(&self, key: &BlsPublicKey) -> Result<Option<Bytes>, SidecarError> {
+        Ok(self.verify(path::BLS_REGISTER, key).await?.proof_of_possession)
+    }
+
+    /// Asks whether the signer has this TLS key.
+    ///
+    /// # Errors
+    /// As for [`Client::verify_bls`].
+    pub async fn verify_tls(&self, key: &TlsPublicKey) -> Result<(), SidecarError> {
+        self.verify(path::TLS_REGISTER, key).await.map(drop)
+    }
+
+    /// Has data signed with a BLS key: 96 bytes. `kind` is `ATTESTATION`, `BLOCK`, …; it may be empty where `data` is
+    /// typed and says so itself.
+    ///
+    /// # Errors
+    /// [`SidecarError`]; status 412 and code `slashing_protection` where the signer refuses to be slashed.
+    pub async fn sign_bls(&self, key: &BlsPublicKey, data: Data<'_>, kind: &str) -> Result<Bytes, SidecarError> {
+        self.sign(path::BLS_SIGN, &key.to_string(), data, kind, BLS_SIGNATURE).await
+    }
+
+    /// Has data signed with a TLS key: 65 bytes r, s, v over its Keccak-256.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub async fn sign_tls(&self, key: &TlsPublicKey, data: Bytes) -> Result<Bytes, SidecarError> {
+        self.sign(path::TLS_SIGN, &key.to_string(), Data::Bytes(data), "", TLS_SIGNATURE).await
     }
 
     /// Lets the sidecar accept on its public socket.
@@ -127,103 +184,122 @@ impl Client {
     /// # Errors
     /// [`SidecarError`].
     pub async fn admit(&self) -> Result<(), SidecarError> {
-        let body = self.exchange_in_time(Method::POST, path::ADMIT, Some(Bytes::from_static(b"{}"))).await?;
-        drop(body);
-        Ok(())
+        let question = Question { method: Method::POST, path: path::ADMIT.to_owned(), body: "{}".into() };
+        self.ask(question).await.map(drop)
     }
 
-    async fn call<T: DeserializeOwned>(
+    async fn verify<K>(&self, path: &str, key: &K) -> Result<Registered<K>, SidecarError>
+    where
+        K: DeserializeOwned + PartialEq + std::fmt::Display + Send + 'static,
+    {
+        let found: Registered<K> = self.post(path, &RegisterRequest::verify(key.to_string())).await?;
+        if found.pubkey == *key {
+            return Ok(found);
+        }
+        Err(SidecarError::OtherKey { call: format!("POST {path}"), found: found.pubkey.to_string() })
+    }
+
+    async fn sign(
+        &self,
+        path: &str,
+        key: &str,
+        data: Data<'_>,
+        kind: &str,
+        expected: usize,
+    ) -> Result<Bytes, SidecarError> {
+        let Signed { signature } = self.post(path, &SignRequest::new(key, data, kind)).await?;
+        let found = signature.0.len();
+        if found == expected {
+            return Ok(signature);
+        }
+        Err(SidecarError::SignatureLength { call: format!("POST {path}"), found, expected })
+    }
+
+    async fn post<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<T, SidecarError> {
+        self.call(Method::POST, path, serde_json::to_vec(request).map_err(SidecarError::Encode)?).await
+    }
+
+    async fn call<T: DeserializeOwned + Send + 'static>(
         &self,
         method: Method,
         path: &str,
-        body: Option<Bytes>,
+        body: Vec<u8>,
     ) -> Result<T, SidecarError> {
-        let call = format!("{method} {path}");
-        let answer = self.exchange_in_time(method, path, body).await?;
-        serde_json::from_slice(&answer).map_err(|source| SidecarError::Shape { call, source })
+        Ok(self.call_from(method, path.to_owned(), body).await?.0)
     }
 
-    async fn exchange_in_time(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Bytes, SidecarError> {
-        let call = format!("{method} {path}");
-        match tokio::time::timeout(self.timeout, self.exchange(&call, method, path, body)).await {
+    async fn call_from<T: DeserializeOwned + Send + 'static>(
+        &self,
+        method: Method,
+        path: String,
+        body: Vec<u8>,
+    ) -> Result<(T, Option<Peer>), SidecarError> {
+        let question = Question { method, path, body: body.into() };
+        let call = question.name();
+        let (answer, from) = self.ask(question).await?;
+        let answer = parse(answer).await.map_err(|source| SidecarError::Shape { call, source })?;
+        Ok((answer, from))
+    }
+
+    async fn ask(&self, question: Question) -> Result<(hyper::body::Bytes, Option<Peer>), SidecarError> {
+        let call = question.name();
+        match tokio::time::timeout(self.timeout, self.ask_without_limit(question)).await {
             Ok(answer) => answer,
             Err(_) => Err(SidecarError::Timeout { call, within: self.timeout }),
         }
     }
 
-    async fn exchange(
-        &self,
-        call: &str,
-        method: Method,
-        path: &str,
-        body: Option<Bytes>,
-    ) -> Result<Bytes, SidecarError> {
-        let call = || call.to_owned();
-        let stream = stream::connect(&self.socket, self.peer)
-            .await
-            .map_err(|source| SidecarError::Connect { path: self.socket.clone(), source })?;
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_HEAD)
-            .handshake(stream)
-            .await
-            .map_err(|source| SidecarError::Http { call: call(), source })?;
-        let _connection = AbortOnDrop(tokio::spawn(connection));
-
-        let mut request = Request::new(Full::new(body.unwrap_or_default()));
-        *request.method_mut() = method;
-        *request.uri_mut() = path.parse().expect("paths are constants and hex");
-        request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
-        request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-        let response = sender.send_request(request).await.map_err(|source| http_error(call(), source))?;
-        let status = response.status();
-        let answer = read_body(call(), response).await?;
-        if status.is_success() {
-            return Ok(answer);
+    async fn ask_without_limit(&self, question: Question) -> Result<(hyper::body::Bytes, Option<Peer>), SidecarError> {
+        let failed = |to: String| move |source| SidecarError::Connect { to, source };
+        match &self.way {
+            Way::Unix { socket, peer } => {
+                let first = Arc::new(OnceLock::new());
+                let from = peer.map_or_else(|| From::Whoever(Arc::clone(&first)), From::Only);
+                let stream = stream::connect(socket, from).await.map_err(failed(socket.display().to_string()))?;
+                let answer = exchange(stream, HeaderValue::from_static("localhost"), question).await?;
+                Ok((answer, peer.or_else(|| first.get().copied())))
+            }
+            Way::Http(address) => {
+                let stream = tcp::connect(*address).await.map_err(failed(address.to_string()))?;
+                Ok((exchange(Tcp::new(stream), host(*address), question).await?, None))
+            }
+            Way::Https(address, trust) => {
+                let stream = tcp::connect(*address).await.map_err(failed(address.to_string()))?;
+                let stream = trust.connect(address.ip(), stream).await;
+                let stream = stream.map_err(|source| SidecarError::Tls { to: address.to_string(), source })?;
+                Ok((exchange(Tcp::new(stream), host(*address), question).await?, None))
+            }
         }
-        Err(SidecarError::Refused { call: call(), status, detail: refusal_detail(&answer) })
     }
 }
 
-/// A connection whose request was answered or given up is of no use.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+fn host(address: SocketAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.to_string()).expect("an address is plain text")
 }
 
-fn encode(request: &impl Serialize) -> Result<Bytes, SidecarError> {
-    serde_json::to_vec(request).map(Bytes::from).map_err(SidecarError::Encode)
+/// Where a sidecar that listens at `address` is to be found from here: on loopback, where it listens everywhere.
+const fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
-async fn read_body(call: String, response: Response<body::Incoming>) -> Result<Bytes, SidecarError> {
-    match Limited::new(response.into_body(), MAX_ANSWER).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(SidecarError::TooLarge { call }),
-        Err(error) => match error.downcast::<hyper::Error>() {
-            Ok(error) => Err(http_error(call, *error)),
-            Err(source) => Err(SidecarError::Body { call, source }),
-        },
-    }
-}
-
-/// A forged chunk reaches us as the I/O error that the stream raised, inside hyper's.
-fn http_error(call: String, error: hyper::Error) -> SidecarError {
-    match stream::find_forged(&error) {
-        Some(source) => SidecarError::Forged { call, source },
-        None => SidecarError::Http { call, source: error },
-    }
-}
-
-/// What the sidecar says of its refusal, bounded: it is text from outside.
-fn refusal_detail(answer: &[u8]) -> String {
-    const SHOWN: usize = 200;
-    match serde_json::from_slice::<ApiError>(answer) {
-        Ok(ApiError { error, code, details }) => {
-            let text: String = format!("{error} [{code}] {details}").trim_end().chars().take(SHOWN).collect();
-            format!(": {text}")
+/// Reads an answer; a large one on a thread of its own. Each TLS key in it is looked up on the curve, and ten thousand of
+/// them would hold up the one thread that serves signals and kills what was tampered with.
+async fn parse<T: DeserializeOwned + Send + 'static>(answer: hyper::body::Bytes) -> Result<T, serde_json::Error> {
+    const LARGE: usize = 16 * 1024;
+    if answer.len() > LARGE {
+        let shared = answer.clone();
+        if let Ok(parsed) = blocking::run(move || serde_json::from_slice(&shared)).await {
+            return parsed;
         }
-        Err(_) => String::new(),
     }
+    serde_json::from_slice(&answer)
 }

@@ -1,28 +1,52 @@
-//! Watching: the sidecar runs, and it is measured again and again. Yields why that ended.
+//! Watching: the sidecar runs, and everything that was true at its start is looked at again and again. Yields why that
+//! ended.
+//!
+//! The timed check is the authority; what changes on disk makes the next check come at once. A check that passed, and
+//! nothing else, is what WATCHDOG tells systemd. Bound from a change to its event: one interval and the time of a check.
 
 mod budget;
+mod disk;
+mod files;
+mod health;
+mod inspect;
+pub mod lifecycle;
+mod quarantine;
 
 use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use contract::{Digest, exit};
-use tokio::time::{Instant, MissedTickBehavior};
+use contract::exit;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 pub use budget::{OverBudget, RestartLog};
+pub use disk::{DiskCheck, OnDisk};
+pub use files::{Hint, Hints, mounts_over};
+pub use health::{Asking, Change, Health, HealthSettings, Keys};
+pub use inspect::{Inspector, Looked, MappingFinding, ProcessFinding, Rules};
+pub use quarantine::{Evidence, forget_oldest};
 
 use crate::blocking;
-use crate::launch::{Child, LaunchError, Stopped};
-use crate::measure::{self, MeasureError};
+use crate::launch::{self, Child, LaunchError, Stopped};
+use crate::sidecar::SidecarError;
 
-/// The running image is not what was appraised, or can no longer be told to be: both end the sidecar, but only
-/// the first is tampering. A host that stood still, or a disk that did, must not lock a validator.
+/// The running sidecar is not what was appraised, or can no longer be told to be: both end it, but only the first is
+/// tampering. A host that stood still, or a disk that did, must not lock a validator.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant is the finding")]
 pub enum Finding {
-    #[error("the running image is {found}, but {expected} was appraised")]
-    OtherImage { expected: Digest, found: Digest },
-    #[error("the running image cannot be measured")]
-    Unmeasurable(#[source] MeasureError),
+    #[error(transparent)]
+    Process(#[from] ProcessFinding),
+    #[error("somebody else answered on the private socket")]
+    Forged(#[source] SidecarError),
+    #[error(
+        "the public socket was shut down by the sidecar; no client can be accepted on it any more: systemctl restart cryfttee.socket cryftgo-tee"
+    )]
+    SocketShutDown,
+    #[error("look at the public socket")]
+    LookAtSocket(#[source] io::Error),
     #[error("start a thread to measure the running image on")]
     NoThread(#[source] io::Error),
     #[error("measuring the running image took longer than {0:?}")]
@@ -33,11 +57,60 @@ impl Finding {
     /// Exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::OtherImage { .. } => exit::INTEGRITY,
-            Self::Unmeasurable(error) => error.exit_code(),
-            Self::TooSlow(_) | Self::NoThread(_) => exit::OS,
+            Self::Process(finding) => finding.exit_code(),
+            Self::Forged(_) => exit::INTEGRITY,
+            Self::SocketShutDown => exit::UNAVAILABLE,
+            Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => exit::OS,
         }
     }
+
+    /// Whether it came from a check, which thereby was done, and in time.
+    pub const fn is_of_a_check(&self) -> bool {
+        matches!(self, Self::Process(_))
+    }
+
+    /// What it is about, for telling it once.
+    pub fn about(&self) -> String {
+        match self {
+            Self::Process(finding) => finding.about(),
+            Self::Forged(_) => "forged".to_owned(),
+            finding => finding.to_string(),
+        }
+    }
+
+    /// Whether a new sidecar is all it takes.
+    pub const fn is_mended_by_a_restart(&self) -> bool {
+        matches!(self, Self::Process(ProcessFinding::Outdated { .. }))
+    }
+
+    /// Whether it is tampering beyond doubt, which locks.
+    pub const fn is_tampering(&self) -> bool {
+        match self {
+            Self::Process(finding) => finding.is_tampering(),
+            Self::Forged(_) => true,
+            Self::SocketShutDown | Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => false,
+        }
+    }
+}
+
+/// Something that whoever watches tells, and that does not end the watch.
+#[derive(Debug)]
+pub enum Seen {
+    /// A full check was done in time.
+    Checked {
+        /// How long it took.
+        took: Duration,
+        /// What else it brought to light.
+        looked: Looked,
+    },
+    /// The file on disk and the reference values, as the look at them that goes with each check found them.
+    OnDisk(OnDisk),
+    /// Web3Signer is away, for this reason.
+    SignerLost(String),
+    /// Web3Signer is back.
+    SignerBack,
+    /// Something else was mounted over the binary.
+    Mounted(Vec<String>),
 }
 
 /// Why watching ended.
@@ -45,9 +118,14 @@ impl Finding {
 pub enum Outcome {
     /// The sidecar ended by itself.
     Ended(Stopped),
+    /// It does not answer any more.
+    Hung(String),
     /// It must not go on.
     Found(Finding),
 }
+
+/// Whoever writes a file in pieces gives a hint for each: the check waits this long for the last one.
+const SETTLE: Duration = Duration::from_millis(10);
 
 /// How often to check: as configured, but always twice within systemd's watchdog time, since a ping is the
 /// result of a check and of nothing else.
@@ -55,61 +133,257 @@ pub fn effective_interval(configured: Duration, watchdog: Option<Duration>) -> D
     watchdog.map_or(configured, |watchdog| configured.min(watchdog / 2))
 }
 
-/// Measures the image that `child` runs every `interval` and calls `passed` after each check that passed in
-/// time. Returns when the sidecar ended or must not go on. Safe to drop half-way.
-///
-/// # Errors
-/// [`LaunchError::Wait`] when the child's end cannot be waited for.
-pub async fn watch(
-    child: &mut Child,
-    expected: Digest,
+/// The watch over one sidecar. It goes on where it was when a call of [`Watch::next`] was dropped half-way.
+#[derive(Debug)]
+pub struct Watch {
     interval: Duration,
-    mut passed: impl FnMut(Duration),
-) -> Result<Outcome, LaunchError> {
+    ticks: Interval,
+    /// None where the host has none to give: then there is the timed check alone.
+    hints: Option<Hints>,
+    health: Health,
+    asking: Asking,
+    inspector: Arc<Mutex<Inspector>>,
+    /// For the next look, which is the one to apply them: nobody waits for one that is under way.
+    rules: Option<Rules>,
+    disk: DiskCheck,
+    /// The last look at the disk, while it is under way.
+    disk_look: Option<DiskLook>,
+    mounts: Vec<String>,
+    /// A check is due: set when it is known, and taken back when one begins.
+    due: bool,
+    check: Option<Check>,
+    /// What a check found, until it was judged: whoever drops [`Watch::next`] meanwhile must not lose it.
+    found: Option<Finding>,
+}
+
+/// A look at the disk that is under way.
+#[derive(Debug)]
+struct DiskLook {
+    began: Instant,
+    look: oneshot::Receiver<OnDisk>,
+    /// It was told that it takes long.
+    slow: bool,
+}
+
+/// A check that is under way.
+#[derive(Debug)]
+struct Check {
+    began: Instant,
+    look: oneshot::Receiver<Result<Looked, ProcessFinding>>,
+}
+
+impl Watch {
+    /// Begins to watch; the first check comes at once, the first timed one after one interval. `mounts` are those over the
+    /// binary when it was measured.
+    pub fn new(
+        interval: Duration,
+        hints: Option<Hints>,
+        health: Health,
+        asking: Asking,
+        inspector: Arc<Mutex<Inspector>>,
+        disk: DiskCheck,
+        mounts: Vec<String>,
+    ) -> Self {
+        Self {
+            interval,
+            ticks: ticks(interval),
+            hints,
+            health,
+            asking,
+            inspector,
+            rules: None,
+            disk,
+            disk_look: None,
+            mounts,
+            // What changed on disk since the binary was measured gave no hint yet.
+            due: true,
+            check: None,
+            found: None,
+        }
+    }
+
+    /// Other intervals, files and policies from now on, as after a reload.
+    pub fn change(
+        &mut self,
+        interval: Duration,
+        hints: Option<Hints>,
+        health: HealthSettings,
+        asking: Asking,
+        disk: DiskCheck,
+        rules: Rules,
+    ) {
+        if interval != self.interval {
+            (self.interval, self.ticks) = (interval, ticks(interval));
+        }
+        self.health.forgive(health.failures);
+        (self.hints, self.asking, self.disk, self.due) = (hints, asking, disk, true);
+        // A look under the old policy says nothing about the new one.
+        self.disk_look = None;
+        self.rules = Some(rules);
+    }
+
+    /// Waits for what happens next. `is_shut_down` looks at the public socket. Safe to drop half-way: a check that is under
+    /// way goes on, and the next call waits for it.
+    ///
+    /// # Errors
+    /// Why the watch ended; [`LaunchError::Wait`] when the child's end cannot be waited for.
+    pub async fn next(
+        &mut self,
+        child: &mut Child,
+        is_shut_down: impl Fn() -> io::Result<bool>,
+    ) -> Result<Result<Seen, Outcome>, LaunchError> {
+        loop {
+            if let Some(finding) = &self.found {
+                let explained = explained(child, finding).await?;
+                // Taken only now that nothing is waited for any more.
+                let found = self.found.take().map(Outcome::Found);
+                if let Some(outcome) = explained.or(found) {
+                    return Ok(Err(outcome));
+                }
+            }
+            if self.due && self.check.is_none() {
+                if self.mounts_changed() {
+                    self.mounts = mounts_over(&self.disk.path).unwrap_or_default();
+                    return Ok(Ok(Seen::Mounted(self.mounts.clone())));
+                }
+                match is_shut_down() {
+                    Ok(false) => {}
+                    Ok(true) => return Ok(Err(Outcome::Found(Finding::SocketShutDown))),
+                    Err(error) => return Ok(Err(Outcome::Found(Finding::LookAtSocket(error)))),
+                }
+                if let Err(error) = self.begin_check() {
+                    return Ok(Err(Outcome::Found(Finding::NoThread(error))));
+                }
+            }
+            tokio::select! {
+                // An end explains a failed measurement, so it is looked at first.
+                biased;
+                ended = child.ended() => return ended.map(|how| Err(Outcome::Ended(how))),
+                answer = self.asking.next() => match self.health.take(answer) {
+                    None => {}
+                    Some(Change::Lost(why)) => return Ok(Ok(Seen::SignerLost(why))),
+                    Some(Change::Back) => return Ok(Ok(Seen::SignerBack)),
+                    Some(Change::Hung(why)) => return Ok(Err(Outcome::Hung(why))),
+                    Some(Change::Forged(error)) => return Ok(Err(Outcome::Found(Finding::Forged(error)))),
+                },
+                (began, looked) = looked(&mut self.check, deadline(self.interval)) => {
+                    self.check = None;
+                    match looked {
+                        Ok(looked) => return Ok(Ok(Seen::Checked { took: began.elapsed(), looked })),
+                        Err(finding) => self.found = Some(finding),
+                    }
+                }
+                on_disk = disk_looked(&mut self.disk_look, &self.disk.path) => return Ok(Ok(Seen::OnDisk(on_disk))),
+                hint = next_hint(&mut self.hints) => match hint {
+                    // Most mounts of a host are none of ours.
+                    Hint::Mounts => self.due |= self.mounts_changed(),
+                    Hint::Overflow => self.due = true,
+                    Hint::File => {
+                        self.due = true;
+                        tokio::time::sleep(SETTLE).await;
+                        if let Some(hints) = &self.hints {
+                            hints.forget();
+                        }
+                    }
+                },
+                _ = self.ticks.tick() => self.due = true,
+            }
+        }
+    }
+
+    /// Starts both looks, each on a thread of its own: the one at the process must not wait for a disk.
+    fn begin_check(&mut self) -> io::Result<()> {
+        self.due = false;
+        // Before anything is read: what changes from here on gives a hint.
+        if let Some(hints) = &mut self.hints {
+            hints.arm();
+        }
+        let (inspector, rules) = (Arc::clone(&self.inspector), self.rules.take());
+        let look = blocking::start(move || {
+            let mut inspector = inspector.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(rules) = rules {
+                inspector.change(rules);
+            }
+            inspector.look()
+        })?;
+        self.check = Some(Check { began: Instant::now(), look });
+        // One that stands still is waited for, and not joined by another.
+        if self.disk_look.is_none() {
+            let disk = self.disk.clone();
+            let started = blocking::start(move || disk.look()).ok();
+            self.disk_look = started.map(|look| DiskLook { began: Instant::now(), look, slow: false });
+        }
+        Ok(())
+    }
+
+    /// Whether the mounts over the binary are not what they were.
+    fn mounts_changed(&self) -> bool {
+        mounts_over(&self.disk.path).is_ok_and(|now| now != self.mounts)
+    }
+}
+
+/// The outcome of the check that is under way; never returns where there is none.
+async fn looked(check: &mut Option<Check>, deadline: Duration) -> (Instant, Result<Looked, Finding>) {
+    let Some(Check { began, look }) = check else { return std::future::pending().await };
+    let looked = match tokio::time::timeout_at(*began + deadline, blocking::wait(look)).await {
+        Err(_) => Err(Finding::TooSlow(deadline)),
+        Ok(looked) => looked.map_err(Finding::from),
+    };
+    (*began, looked)
+}
+
+async fn next_hint(hints: &mut Option<Hints>) -> Hint {
+    match hints {
+        Some(hints) => hints.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the look at the disk brought; never returns where there is none. One that takes long says so once, and is waited
+/// for: a disk is no reason to end a sidecar that runs from memory.
+async fn disk_looked(under_way: &mut Option<DiskLook>, path: &Path) -> OnDisk {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let Some(DiskLook { began, look, slow }) = under_way else { return std::future::pending().await };
+    let on_disk = if *slow {
+        blocking::wait(look).await
+    } else {
+        match tokio::time::timeout_at(*began + PATIENCE, blocking::wait(look)).await {
+            Ok(on_disk) => on_disk,
+            Err(_) => {
+                *slow = true;
+                return OnDisk::Unusable {
+                    why: format!("looking at {} takes longer than {PATIENCE:?}", path.display()),
+                };
+            }
+        }
+    };
+    *under_way = None;
+    on_disk
+}
+
+/// What a finding really is. A sidecar that ended while it was measured has no image any more: that is a crash, not
+/// tampering. An image that could be measured and is another one is tampering even if the process is gone now.
+async fn explained(child: &mut Child, finding: &Finding) -> Result<Option<Outcome>, LaunchError> {
+    if !matches!(finding, Finding::Process(finding) if finding.may_be_absence()) {
+        return Ok(None);
+    }
+    if let Some(ended) = child.ended_already().await? {
+        return Ok(Some(Outcome::Ended(ended)));
+    }
     let pid = child.pid();
+    let headless = || Outcome::Found(Finding::Process(ProcessFinding::Headless { pid }));
+    Ok(launch::is_headless(pid).then(headless))
+}
+
+fn ticks(interval: Duration) -> Interval {
     let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            // An end explains a failed measurement, so it is looked at first.
-            biased;
-            ended = child.ended() => return ended.map(Outcome::Ended),
-            _ = ticks.tick() => {}
-        }
-        let began = Instant::now();
-        let finding = match check(pid, expected, deadline(interval)).await {
-            Ok(()) => {
-                passed(began.elapsed());
-                continue;
-            }
-            Err(finding) => finding,
-        };
-        // A sidecar that ended while it was measured has no image any more: that is a crash, not tampering.
-        // An image that could be measured and is another one is tampering even if the process is gone now.
-        if matches!(finding, Finding::Unmeasurable(_))
-            && let Some(ended) = child.ended_already().await?
-        {
-            return Ok(Outcome::Ended(ended));
-        }
-        return Ok(Outcome::Found(finding));
-    }
+    ticks
 }
 
 /// A check that takes this long is no check: hashing the largest image takes a second.
 fn deadline(interval: Duration) -> Duration {
     interval.max(Duration::from_secs(10))
-}
-
-async fn check(pid: u32, expected: Digest, deadline: Duration) -> Result<(), Finding> {
-    let measuring = blocking::run(move || measure::running(pid));
-    let measured = match tokio::time::timeout(deadline, measuring).await {
-        Err(_) => return Err(Finding::TooSlow(deadline)),
-        Ok(measured) => measured.map_err(Finding::NoThread)?,
-    };
-    match measured.map_err(Finding::Unmeasurable)? {
-        found if found == expected => Ok(()),
-        found => Err(Finding::OtherImage { expected, found }),
-    }
 }
 
 #[cfg(test)]
@@ -122,20 +396,5 @@ mod tests {
         assert_eq!(effective_interval(seconds(10), None), seconds(10));
         assert_eq!(effective_interval(seconds(10), Some(seconds(60))), seconds(10));
         assert_eq!(effective_interval(seconds(10), Some(seconds(6))), seconds(3));
-    }
-
-    #[tokio::test]
-    async fn another_image_than_the_appraised_one_is_a_finding() {
-        let pid = std::process::id();
-        let own = measure::running(pid).expect("measured");
-        assert!(check(pid, own, Duration::from_secs(10)).await.is_ok());
-        let finding = check(pid, Digest::new([0; 32]), Duration::from_secs(10)).await.expect_err("found");
-        assert!(matches!(finding, Finding::OtherImage { found, .. } if found == own));
-    }
-
-    #[tokio::test]
-    async fn an_image_that_cannot_be_measured_is_a_finding_and_never_a_pass() {
-        let finding = check(u32::MAX, Digest::new([0; 32]), Duration::from_secs(10)).await.expect_err("found");
-        assert!(matches!(finding, Finding::Unmeasurable(_)));
     }
 }

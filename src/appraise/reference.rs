@@ -95,14 +95,7 @@ pub fn read(settings: &TrustSettings, state_dir: &Path) -> Result<(References, O
     let from_settings = settings.pins.iter();
     let mut values: Vec<ReferenceValue> =
         from_settings.map(|digest| ReferenceValue { digest: *digest, origin: "trust.pins".to_owned() }).collect();
-    for folder in &settings.pins_d {
-        check_safe(folder)?;
-        for path in list_folder(folder, "")? {
-            check_safe(&path)?;
-            let text = read_bounded(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
-            values.extend(parse(&path, &text)?);
-        }
-    }
+    values.extend(read_folders(&settings.pins_d)?);
     let expected = settings.manifest.is_some() || !settings.keys.is_empty();
     let mut references = References { require: settings.require, expected, values, revoked: Vec::new() };
     let Some(path) = &settings.manifest else { return Ok((references, None)) };
@@ -114,6 +107,27 @@ pub fn read(settings: &TrustSettings, state_dir: &Path) -> Result<(References, O
     }));
     references.revoked = manifest.revoked;
     Ok((references, Some(floor)))
+}
+
+/// Reads the reference values for libraries.
+///
+/// # Errors
+/// [`ReferenceError`], as for those of the sidecar.
+pub fn read_libraries(settings: &TrustSettings) -> Result<Vec<ReferenceValue>, ReferenceError> {
+    read_folders(&settings.libraries_d)
+}
+
+fn read_folders(folders: &[PathBuf]) -> Result<Vec<ReferenceValue>, ReferenceError> {
+    let mut values = Vec::new();
+    for folder in folders {
+        check_safe(folder)?;
+        for path in list_folder(folder, "")? {
+            check_safe(&path)?;
+            let text = read_bounded(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
+            values.extend(parse(&path, &text)?);
+        }
+    }
+    Ok(values)
 }
 
 /// What the signature files beside a binary say of it.

@@ -1,5 +1,7 @@
 //! The events, their sentences, their ids and their fields.
 
+mod fields;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ pub enum Event {
     KeyGenerated { kind: &'static str, pubkey: String },
     KeyAdopted { kind: &'static str, pubkey: String, others: usize },
     KeyKnown { kind: &'static str, pubkey: String },
+    Possession { pubkey: String, proved: bool },
     Ready { node_id: NodeId, digest: Digest, pid: u32 },
     SidecarEnded { pid: u32, how: String },
     Restarting { attempt: u32, after: Duration },
@@ -47,6 +50,48 @@ pub enum Event {
     LockFailed { reason: String },
     Unlocked { reason: String, finding: String },
     Refused { step: &'static str, reason: String, exit_code: u8 },
+    LibraryMapped { pid: u32, path: PathBuf, digest: Digest },
+    LibraryReplaced { path: PathBuf },
+    VerifiedAgain { digest: Digest },
+    UpgradeStaged { digest: Digest, reference: String },
+    TamperPending { digest: Digest, running: Digest, why: String },
+    ReferenceWithdrawn { digest: Digest, why: String },
+    DiskUnusable { path: PathBuf, why: String },
+    Mounted { path: PathBuf, mounts: Vec<String> },
+    Finding { pid: u32, what: String, action: Action },
+    Quarantined { folder: PathBuf },
+    QuarantineFailed { reason: String },
+    Degraded { why: String },
+    Recovered,
+    SidecarHung { pid: u32, why: String },
+    ReloadAsked,
+    Reloaded { digest: Digest, what: String },
+    ReloadRefused { step: &'static str, reason: String },
+    Drained { pid: u32, how: String },
+}
+
+/// What follows a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The sidecar is killed.
+    Kill,
+    /// The sidecar is killed and started again: the host was upgraded under it.
+    Restart,
+    /// It is told and nothing else: `on_mismatch = "alert"`.
+    Alert,
+    /// It is told and nothing else: `watch.mappings = "report"`.
+    Report,
+}
+
+impl Action {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Restart => "restart",
+            Self::Alert => "alert",
+            Self::Report => "report",
+        }
+    }
 }
 
 impl Event {
@@ -95,6 +140,10 @@ impl Event {
                 format!("{kind} key adopted from the signer: {pubkey}, the first; it has {others} more")
             }
             Self::KeyKnown { kind, pubkey } => format!("{kind} key as saved: {pubkey}"),
+            Self::Possession { pubkey, proved: true } => format!("The signer proved that it possesses {pubkey}"),
+            Self::Possession { pubkey, proved: false } => {
+                format!("The signer offers no proof that it possesses {pubkey}; it is taken at its word")
+            }
             Self::Ready { node_id, digest, pid } => format!("Ready: {node_id}, cryfttee pid {pid}, {digest}"),
             Self::SidecarEnded { pid, how } => format!("The sidecar, pid {pid}, ended by itself: {how}"),
             Self::Restarting { attempt, after } => {
@@ -108,6 +157,45 @@ impl Event {
             Self::LockFailed { reason } => format!("The lock could not be set: {reason}"),
             Self::Unlocked { reason, finding } => format!("Unlocked: {reason} (it was locked because {finding})"),
             Self::Refused { step, reason, exit_code } => format!("Refused at step {step}: {reason} (exit {exit_code})"),
+            Self::LibraryMapped { pid, path, digest } => {
+                format!("Pid {pid} executes {} too: {digest}", path.display())
+            }
+            Self::LibraryReplaced { path } => format!(
+                "{} was replaced on disk; the sidecar goes on with the old one until it is started again",
+                path.display()
+            ),
+            Self::VerifiedAgain { digest } => {
+                format!("Verified again: the file on disk is the image that runs, {digest}")
+            }
+            Self::UpgradeStaged { digest, reference } => format!(
+                "Upgrade staged: {digest} on disk, accepted by {reference}; systemctl reload cryftgo-tee takes it"
+            ),
+            Self::TamperPending { digest, why, .. } => {
+                format!("Tamper pending: {digest} on disk would be refused, while the appraised image runs on: {why}")
+            }
+            Self::ReferenceWithdrawn { why, .. } => {
+                format!("The image that runs would be refused at its next start: {why}")
+            }
+            Self::DiskUnusable { path, why } => {
+                format!("Nothing that could be started stands at {}: {why}", path.display())
+            }
+            Self::Mounted { path, mounts } => {
+                format!("The mounts over {} changed: {}", path.display(), mounts.join(", "))
+            }
+            Self::Finding { pid, what, action } => {
+                format!("Finding: pid {pid}: {what} (action: {})", action.as_str())
+            }
+            Self::Quarantined { folder } => format!("Evidence is kept in {}", folder.display()),
+            Self::QuarantineFailed { reason } => format!("Evidence could not be kept: {reason}"),
+            Self::Degraded { why } => format!("Degraded: clients are served, but nothing can be signed: {why}"),
+            Self::Recovered => "Recovered: the signer answers again".to_owned(),
+            Self::SidecarHung { pid, why } => format!("The sidecar, pid {pid}, hangs and is started again: {why}"),
+            Self::ReloadAsked => "Reload: reading the configuration and the reference values again".to_owned(),
+            Self::Reloaded { what, .. } => format!("Reloaded: {what}"),
+            Self::ReloadRefused { step, reason } => {
+                format!("Reload refused: at step {step}: {reason}; the sidecar that runs goes on")
+            }
+            Self::Drained { pid, how } => format!("The replaced sidecar, pid {pid}, has answered its last: {how}"),
         }
     }
 
@@ -135,6 +223,8 @@ impl Event {
             Self::KeyGenerated { .. } => ("key-generated", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a50a"),
             Self::KeyAdopted { .. } => ("key-adopted", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a50b"),
             Self::KeyKnown { .. } => ("key-known", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a50c"),
+            Self::Possession { proved: true, .. } => ("possession-proved", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52c"),
+            Self::Possession { proved: false, .. } => ("possession-unproved", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52d"),
             Self::Ready { .. } => ("ready", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a50d"),
             Self::SidecarEnded { .. } => ("sidecar-ended", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a50e"),
             Self::Restarting { .. } => ("restarting", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a50f"),
@@ -148,6 +238,24 @@ impl Event {
             Self::LockFailed { .. } => ("lock-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a515"),
             Self::Unlocked { .. } => ("unlocked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a516"),
             Self::PathUnchecked { .. } => ("path-unchecked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a513"),
+            Self::LibraryMapped { .. } => ("library-mapped", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a51a"),
+            Self::LibraryReplaced { .. } => ("library-replaced", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a51b"),
+            Self::VerifiedAgain { .. } => ("verified-again", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a51c"),
+            Self::UpgradeStaged { .. } => ("upgrade-staged", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a51d"),
+            Self::TamperPending { .. } => ("tamper-pending", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a51e"),
+            Self::ReferenceWithdrawn { .. } => ("reference-withdrawn", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a51f"),
+            Self::DiskUnusable { .. } => ("disk-unusable", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a520"),
+            Self::Mounted { .. } => ("mounted", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a521"),
+            Self::Finding { .. } => ("finding", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a522"),
+            Self::Quarantined { .. } => ("quarantined", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a523"),
+            Self::QuarantineFailed { .. } => ("quarantine-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a524"),
+            Self::Degraded { .. } => ("degraded", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a525"),
+            Self::Recovered => ("recovered", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a526"),
+            Self::SidecarHung { .. } => ("sidecar-hung", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a527"),
+            Self::ReloadAsked => ("reload-asked", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a528"),
+            Self::Reloaded { .. } => ("reloaded", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a529"),
+            Self::ReloadRefused { .. } => ("reload-refused", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52a"),
+            Self::Drained { .. } => ("drained", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52b"),
         }
     }
 
@@ -157,79 +265,28 @@ impl Event {
             Self::Refused { exit_code: contract::exit::INTEGRITY, .. }
             | Self::Locked { .. }
             | Self::LockFailed { .. }
-            | Self::EventsLost { .. } => Severity::Critical,
-            Self::Refused { .. } => Severity::Error,
+            | Self::EventsLost { .. }
+            | Self::TamperPending { .. }
+            | Self::Finding { action: Action::Kill | Action::Alert, .. } => Severity::Critical,
+            Self::Refused { .. }
+            | Self::ReferenceWithdrawn { .. }
+            | Self::DiskUnusable { .. }
+            | Self::QuarantineFailed { .. }
+            | Self::Degraded { .. }
+            | Self::SidecarHung { .. }
+            | Self::ReloadRefused { .. } => Severity::Error,
             Self::Unreferenced { .. }
             | Self::PathUnchecked { .. }
             | Self::SharedUser { .. }
             | Self::Ungated { .. }
             | Self::WaitingForSigner { .. }
             | Self::SidecarEnded { .. }
-            | Self::Restarting { .. } => Severity::Warning,
+            | Self::Restarting { .. }
+            | Self::LibraryReplaced { .. }
+            | Self::Mounted { .. }
+            | Self::Finding { action: Action::Report | Action::Restart, .. } => Severity::Warning,
             Self::KeyAdopted { others, .. } if *others > 0 => Severity::Warning,
             _ => Severity::Notice,
         }
-    }
-
-    /// Stable fields for machines, besides the message, the id and the priority.
-    pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![("CRYFTTEE_EVENT", self.name().to_owned())];
-        let mut add = |name, value: String| fields.push((name, value));
-        match self {
-            Self::SignerDisabled | Self::Stopping => {}
-            Self::Measured { path, digest, size, .. } => {
-                add("CRYFTTEE_PATH", path.display().to_string());
-                add("CRYFTTEE_DIGEST", digest.to_string());
-                add("CRYFTTEE_SIZE", size.to_string());
-            }
-            Self::Appraised { digest, reference } => {
-                add("CRYFTTEE_DIGEST", digest.to_string());
-                add("CRYFTTEE_REFERENCE", reference.clone());
-            }
-            Self::PathUnchecked { path } => add("CRYFTTEE_PATH", path.display().to_string()),
-            Self::Unreferenced { digest, .. } => add("CRYFTTEE_DIGEST", digest.to_string()),
-            Self::Launched { pid, digest, .. } | Self::Remeasured { pid, digest } => {
-                add("CRYFTTEE_PID", pid.to_string());
-                add("CRYFTTEE_DIGEST", digest.to_string());
-            }
-            Self::Attested { pid, digest, version } => {
-                add("CRYFTTEE_PID", pid.to_string());
-                add("CRYFTTEE_DIGEST", digest.to_string());
-                add("CRYFTTEE_VERSION", version.clone());
-            }
-            Self::SharedUser { pid } | Self::Ungated { pid } => add("CRYFTTEE_PID", pid.to_string()),
-            Self::EventsLost { count } => add("CRYFTTEE_COUNT", count.to_string()),
-            Self::WaitingForSigner { url, .. } | Self::SignerReady { url, .. } => {
-                add("CRYFTTEE_SIGNER_URL", url.clone())
-            }
-            Self::KeyGenerated { kind, pubkey }
-            | Self::KeyAdopted { kind, pubkey, .. }
-            | Self::KeyKnown { kind, pubkey } => {
-                add("CRYFTTEE_KEY_KIND", (*kind).to_owned());
-                add("CRYFTTEE_PUBKEY", pubkey.clone());
-            }
-            Self::Ready { node_id, digest, pid } => {
-                add("CRYFTTEE_NODE_ID", node_id.to_string());
-                add("CRYFTTEE_DIGEST", digest.to_string());
-                add("CRYFTTEE_PID", pid.to_string());
-            }
-            Self::SidecarEnded { pid, how } => {
-                add("CRYFTTEE_PID", pid.to_string());
-                add("CRYFTTEE_HOW", how.clone());
-            }
-            Self::Restarting { attempt, .. } => add("CRYFTTEE_ATTEMPT", attempt.to_string()),
-            Self::Stopped { how } => add("CRYFTTEE_HOW", how.clone()),
-            Self::Locked { reason } | Self::LockFailed { reason } => add("CRYFTTEE_REASON", reason.clone()),
-            Self::Unlocked { reason, finding } => {
-                add("CRYFTTEE_REASON", reason.clone());
-                add("CRYFTTEE_FINDING", finding.clone());
-            }
-            Self::Refused { step, reason, exit_code } => {
-                add("CRYFTTEE_STEP", (*step).to_owned());
-                add("CRYFTTEE_REASON", reason.clone());
-                add("CRYFTTEE_EXIT_CODE", exit_code.to_string());
-            }
-        }
-        fields
     }
 }

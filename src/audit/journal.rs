@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 
 use super::event::Event;
-use super::sanitise;
+use super::{in_step, sanitise};
 
 const SOCKET: &str = "/run/systemd/journal/socket";
 
@@ -56,12 +56,12 @@ impl Journal {
     ///
     /// # Errors
     /// Why the queue could not be emptied; the events stay in it, and the oldest give way when it is full.
-    pub(super) fn send(&mut self, event: &Event) -> io::Result<()> {
+    pub(super) fn send(&mut self, step: Option<u8>, event: &Event) -> io::Result<()> {
         if self.waiting.len() == MOST_WAITING {
             self.waiting.pop_front();
             self.lost += 1;
         }
-        self.waiting.push_back(encode(event));
+        self.waiting.push_back(encode(step, event));
         self.flush()
     }
 
@@ -71,7 +71,7 @@ impl Journal {
     /// Why something still waits.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while let Some(next) = self.waiting.front() {
-            let gap = (self.lost > 0).then(|| encode(&Event::EventsLost { count: self.lost }));
+            let gap = (self.lost > 0).then(|| encode(None, &Event::EventsLost { count: self.lost }));
             let socket = match &mut self.socket {
                 Some(socket) => socket,
                 none => none.insert(connect()?),
@@ -100,7 +100,7 @@ fn connect() -> io::Result<UnixDatagram> {
 }
 
 /// `NAME=value` lines. A value is sanitised and so has no line break, which is what this form requires.
-fn encode(event: &Event) -> Vec<u8> {
+fn encode(step: Option<u8>, event: &Event) -> Vec<u8> {
     let mut datagram = String::new();
     let mut add = |name: &str, value: &str| {
         datagram.push_str(name);
@@ -108,10 +108,13 @@ fn encode(event: &Event) -> Vec<u8> {
         datagram.push_str(&sanitise(value));
         datagram.push('\n');
     };
-    add("MESSAGE", &event.message());
+    add("MESSAGE", &in_step(step, event));
     add("MESSAGE_ID", event.id());
     add("PRIORITY", &(event.severity() as u8).to_string());
     add("SYSLOG_IDENTIFIER", "cryftgo-tee");
+    if let Some(number) = step {
+        add("CRYFTTEE_STEP_NUMBER", &number.to_string());
+    }
     for (name, value) in event.fields() {
         add(name, &value);
     }
@@ -123,13 +126,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_step_of_a_start_carries_its_number_in_the_message_and_in_a_field() {
+        let event = Event::SharedUser { pid: 7 };
+        let datagram = String::from_utf8(encode(Some(4), &event)).expect("text");
+        assert!(datagram.starts_with("MESSAGE=[4/9] The sidecar, pid 7,"), "{datagram}");
+        assert!(datagram.contains("\nCRYFTTEE_STEP_NUMBER=4\n"), "{datagram}");
+        let datagram = String::from_utf8(encode(None, &event)).expect("text");
+        assert!(datagram.starts_with("MESSAGE=The sidecar") && !datagram.contains("STEP_NUMBER"), "{datagram}");
+    }
+
+    #[test]
     fn a_hostile_value_cannot_add_a_field() {
         let event = Event::Refused {
             step: "attest",
             reason: "x\nPRIORITY=0\nMESSAGE=all is well".to_owned(),
             exit_code: contract::exit::INTEGRITY,
         };
-        let datagram = String::from_utf8(encode(&event)).expect("text");
+        let datagram = String::from_utf8(encode(None, &event)).expect("text");
         assert_eq!(datagram.lines().filter(|line| line.starts_with("MESSAGE=")).count(), 1);
         assert_eq!(datagram.lines().filter(|line| line.starts_with("PRIORITY=")).collect::<Vec<_>>(), ["PRIORITY=2"]);
         assert!(datagram.contains("\nCRYFTTEE_EVENT=refused\n"), "{datagram}");

@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::launch::sockets::Inherited;
 use crate::run::Failure;
+use crate::watch::lifecycle::Lifecycle;
 
 pub(super) const AFTER_HELP: &str = "\
 Settings come from, strongest first: flags, environment, /run/cryftgo-tee, /etc/cryftgo-tee,
@@ -29,15 +30,18 @@ pub(super) fn main(args: &Args, inherited: Inherited) -> ExitCode {
     let settings = match Settings::load(args.settings.command_line()) {
         Ok(settings) => settings,
         Err(error) => {
-            return end(crate::run::refused(&Audit::open(), error.into()));
+            return end(crate::run::refused(&Audit::open(), &Lifecycle::default(), error.into()));
         }
     };
     // One thread: the sidecar dies with the thread that forked it, and that must be the main one.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(source) => return end(crate::run::refused(&Audit::open(), Error::Signals(source))),
+        Err(source) => {
+            return end(crate::run::refused(&Audit::open(), &Lifecycle::default(), Error::Signals(source)));
+        }
     };
-    runtime.block_on(crate::run::run(&settings, inherited)).map_or_else(end, |()| ExitCode::SUCCESS)
+    let reread = || Settings::load(args.settings.command_line());
+    runtime.block_on(crate::run::run(settings, reread, inherited)).map_or_else(end, |()| ExitCode::SUCCESS)
 }
 
 fn end(failure: Failure) -> ExitCode {

@@ -1,11 +1,22 @@
 //! The environment as a layer: an unknown name under one of our prefixes, or a value that is not text, is an
-//! error. Passed over, a misspelt `CRYFTGO_TRUST_REQUIER=always` would fail open.
+//! error. Passed over, a misspelt `CRYFTGO_TRUST_REQUIER=always` would fail open. So would a restriction under the sidecar's own
+//! name for it, because the sidecar gets these from the verifier's settings alone.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use contract::env;
+
 use super::ConfigError;
 use super::keys::KEYS;
+
+/// The sidecar's lists, and the settings that fill them.
+const RESTRICTIONS: [(&str, &str); 4] = [
+    (env::ALLOW_USERS, "cryfttee.allow_users"),
+    (env::ALLOW_GROUPS, "cryfttee.allow_groups"),
+    (env::REGISTER_USERS, "cryfttee.register_users"),
+    (env::REGISTER_GROUPS, "cryfttee.register_groups"),
+];
 
 /// Refuses names that look like settings and are none. Other `CRYFTGO_…` names are the node's own business.
 pub(super) fn refuse_unknown(names: impl Iterator<Item = OsString>) -> Result<(), ConfigError> {
@@ -18,6 +29,9 @@ pub(super) fn refuse_unknown(names: impl Iterator<Item = OsString>) -> Result<()
         .collect();
     for name in names {
         let Some(name) = name.to_str() else { continue };
+        if let Some((name, key)) = RESTRICTIONS.into_iter().find(|(restriction, _)| *restriction == name) {
+            return Err(ConfigError::NotPassedOn { name, key });
+        }
         if !known.contains(name) && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
             let path = name.trim_start_matches("CRYFTGO_").to_ascii_lowercase();
             return Err(ConfigError::UnknownVariable { name: name.to_owned(), hint: super::hint(&path) });
@@ -45,6 +59,15 @@ mod tests {
         }
         for name in ["CRYFTGO_TRUST_REQUIRE", "CRYFTGO_NETWORK_ID", "PATH"] {
             assert!(check(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_restriction_that_the_sidecar_would_not_see_is_refused_and_the_setting_named() {
+        for (name, key) in RESTRICTIONS {
+            let error = refuse_unknown([OsString::from(name)].into_iter()).expect_err("refused").to_string();
+            assert!(error.contains(name) && error.contains(key), "{error}");
+            assert!(KEYS.iter().any(|known| known.path == key), "{key}");
         }
     }
 

@@ -153,9 +153,14 @@ impl Key {
                 text.parse::<u32>().map(Value::from).map_err(|_| format!("expected a number, found {text:?}"))
             }
             Kind::Text | Kind::Time => Ok(Value::from(text)),
+            // Empty means none; an empty item among others is a slip.
+            Kind::List if text.trim().is_empty() => Ok(Value::from(Vec::<Value>::new())),
             Kind::List => {
-                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                Ok(Value::from(items.map(Value::from).collect::<Vec<_>>()))
+                let items: Vec<&str> = text.split(',').map(str::trim).collect();
+                if items.contains(&"") {
+                    return Err(format!("expected items separated by commas, found an empty one in {text:?}"));
+                }
+                Ok(Value::from(items.into_iter().map(Value::from).collect::<Vec<_>>()))
             }
         }
     }

@@ -93,7 +93,7 @@ fn a_wrong_value_is_named_with_its_key_and_origin() {
         (refusal("[cryfttee]\ntransport = \"tcp\"\n", &[], &[]), ["cryfttee.transport", "uds, http, https"]),
         (
             refusal("[cryfttee]\ntransport = \"https\"\n", &[], &[]),
-            ["cryfttee.transport", "not served by this version"],
+            ["cryfttee.tls_cert", "the transport https needs it"],
         ),
         (refusal("", &[("CRYFTGO_WATCH_INTERVAL", "soon")], &[]), ["CRYFTGO_WATCH_INTERVAL", "10s"]),
         (refusal("", &[("CRYFTGO_WATCH_INTERVAL", "0s")], &[]), ["CRYFTGO_WATCH_INTERVAL", "10s"]),
@@ -102,6 +102,8 @@ fn a_wrong_value_is_named_with_its_key_and_origin() {
         (refusal("", &[("CRYFTGO_CRYFTTEE_BINARY", "cryfttee")], &[]), ["CRYFTGO_CRYFTTEE_BINARY", "absolute"]),
         (refusal("", &[("CRYFTGO_TRUST_PINS", "abc")], &[]), ["CRYFTGO_TRUST_PINS", "not a digest"]),
         (refusal("", &[("CRYFTGO_WEB3SIGNER_URL", "localhost")], &[]), ["CRYFTGO_WEB3SIGNER_URL", "http://"]),
+        (refusal("", &[("CRYFTGO_WEB3SIGNER_ETH1_URL", "x")], &[]), ["CRYFTGO_WEB3SIGNER_ETH1_URL", "http://"]),
+        (refusal("[web3signer]\nkey_generation = \"on\"\n", &[], &[]), ["key_generation", "signer, import, off"]),
         (refusal("[watch\n", &[], &[]), ["parse", "/tmp"]),
     ] {
         for part in parts {
@@ -119,4 +121,43 @@ fn times_are_read_as_people_write_them() {
     {
         assert_eq!(parse_time(text), None, "{text}");
     }
+}
+
+#[test]
+fn https_needs_a_certificate_and_a_key_and_they_are_for_https_alone() {
+    let https = "[cryfttee]\ntransport = \"https\"\n";
+    let (cert, key) = (("cryfttee.tls_cert", "/cert.pem"), ("cryfttee.tls_key", "/key.pem"));
+    let settings = load(https, &[], &[cert, key, ("cryfttee.tls_ca", "/ca.pem")]).expect("good");
+    assert_eq!(settings.transport, Transport::Https);
+    assert_eq!(settings.sidecar.tls, Some(("/cert.pem".into(), "/key.pem".into())));
+    assert_eq!(settings.tls_ca.as_deref(), Some(Path::new("/ca.pem")));
+    for (message, parts) in [
+        (refusal(https, &[], &[key]), ["cryfttee.tls_cert", "the transport https needs it"]),
+        (refusal(https, &[], &[cert]), ["cryfttee.tls_key", "the transport https needs it"]),
+        (refusal("", &[], &[cert, key]), ["cryfttee.tls_cert", "cryfttee.transport is uds"]),
+        (refusal("", &[], &[("cryfttee.transport", "http"), key]), ["cryfttee.tls_key", "cryfttee.transport is http"]),
+        (refusal(https, &[], &[key, ("cryfttee.tls_cert", "cert.pem")]), ["cryfttee.tls_cert", "absolute path"]),
+    ] {
+        for part in parts {
+            assert!(message.contains(part), "{part:?} in {message:?}");
+        }
+    }
+}
+
+#[test]
+fn an_item_that_would_lift_a_restriction_by_a_slip_is_refused() {
+    for (text, flags) in [
+        ("", &[("cryfttee.allow_users", ",")][..]),
+        ("", &[("cryfttee.allow_groups", "a,")]),
+        ("[cryfttee]\nregister_users = [\"\"]\n", &[]),
+        ("[cryfttee]\nregister_groups = [\"a,b\"]\n", &[]),
+        ("[cryfttee]\nallow_users = [\"a b\"]\n", &[]),
+    ] {
+        let message = refusal(text, &[], flags);
+        assert!(message.contains("allow-") || message.contains("cryfttee."), "{message}");
+    }
+    let settings = load("[cryfttee]\nallow_users = [\"a\", \"1001\"]\n", &[], &[("cryfttee.allow_groups", "")]);
+    let settings = settings.expect("good");
+    assert_eq!(settings.sidecar.allow_users, ["a", "1001"]);
+    assert!(settings.sidecar.allow_groups.is_empty());
 }

@@ -78,37 +78,23 @@ struct TlsRecord {
     created_at: u64,
 }
 
+/// The files of a state folder, to be read: also by a command that holds no lock and writes nothing.
+#[derive(Debug)]
+pub struct Records {
+    root: PathBuf,
+}
+
 /// The state folder, held by one verifier at a time.
 #[derive(Debug)]
 pub struct Store {
-    root: PathBuf,
+    records: Records,
     _lock: Flock<File>,
 }
 
-impl Store {
-    /// Makes the folders where they are missing, and takes the lock.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for folder in [root.to_owned(), root.join("staking"), root.join("keys")] {
-            durable::make_folder(&folder).map_err(|source| StoreError::Folder { path: folder.clone(), source })?;
-        }
-        let path = root.join("staking/.lock");
-        let failed = |source| StoreError::Lock { path: path.clone(), source };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(failed)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self { root: root.to_owned(), _lock: lock }),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(StoreError::InUse { path: root.to_owned() }),
-            Err((_, error)) => Err(failed(error.into())),
-        }
+impl Records {
+    /// Of this folder, which need not be there.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
     }
 
     /// Reads what was saved. Every file that is there must be whole, and they must agree. A record alone is a
@@ -133,6 +119,14 @@ impl Store {
         }
     }
 
+    /// The certificate that came with the TLS key; empty where none did.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn certificate(&self) -> Result<String, StoreError> {
+        Ok(self.record::<TlsRecord>(TLS_RECORD)?.map(|record| record.certificate).unwrap_or_default())
+    }
+
     /// The key that the line and the record name, where at least one of them is there.
     fn agreed<K>(&self, line: &str, record: &str, recorded: Option<K>) -> Result<Option<K>, StoreError>
     where
@@ -146,73 +140,6 @@ impl Store {
 
     fn contradiction(&self, path: &str, other: &str) -> StoreError {
         StoreError::Contradiction { path: self.path(path), other: self.path(other) }
-    }
-
-    /// Saves a key that the signer just made.
-    ///
-    /// # Errors
-    /// [`StoreError::Write`]; then the next start finds the key in the signer and adopts it.
-    pub fn save_bls(&self, made: &Registered<BlsPublicKey>) -> Result<(), StoreError> {
-        let record = BlsRecord { pubkey: made.pubkey, secret_path: made.secret_path.clone(), created_at: clock::now() };
-        self.write_record(BLS_RECORD, &record)?;
-        self.write_line(BLS, &made.pubkey.to_string())
-    }
-
-    /// Saves a key that the signer just made.
-    ///
-    /// # Errors
-    /// As for [`Store::save_bls`].
-    pub fn save_tls(&self, made: &Registered<TlsPublicKey>) -> Result<(), StoreError> {
-        let record = TlsRecord {
-            pubkey: made.pubkey,
-            node_id: NodeId::of(&made.pubkey).to_string(),
-            secret_path: made.secret_path.clone(),
-            certificate: made.certificate.clone().unwrap_or_default(),
-            created_at: clock::now(),
-        };
-        self.write_record(TLS_RECORD, &record)?;
-        self.write_line(TLS, &made.pubkey.to_string())
-    }
-
-    /// Makes sure that a key which is this node's is on disk in both places: one that was in the signer
-    /// already, or one that an interrupted start saved half-way. What is there of it is kept.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn keep_bls(&self, key: &BlsPublicKey) -> Result<(), StoreError> {
-        if self.record::<BlsRecord>(BLS_RECORD)?.is_none() {
-            return self.save_bls(&unknown_origin(*key));
-        }
-        self.keep_line(BLS, key)
-    }
-
-    /// The same for a TLS key.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn keep_tls(&self, key: &TlsPublicKey) -> Result<(), StoreError> {
-        if self.record::<TlsRecord>(TLS_RECORD)?.is_none() {
-            return self.save_tls(&unknown_origin(*key));
-        }
-        self.keep_line(TLS, key)
-    }
-
-    fn keep_line<K>(&self, name: &str, key: &K) -> Result<(), StoreError>
-    where
-        K: FromStr<Err: std::fmt::Display> + PartialEq + std::fmt::Display,
-    {
-        match self.line::<K>(name)? {
-            Some(saved) if saved == *key => Ok(()),
-            _ => self.write_line(name, &key.to_string()),
-        }
-    }
-
-    /// Saves the Node ID, unless it is saved already.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn save_node_id(&self, id: &NodeId) -> Result<(), StoreError> {
-        self.keep_line(NODE_ID, id)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -252,6 +179,116 @@ impl Store {
         }
         String::from_utf8(bytes).map(Some).map_err(|_| self.damaged(name, "it is not text".to_owned()))
     }
+}
+
+impl Store {
+    /// Makes the folders where they are missing, and takes the lock.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        for folder in [root.to_owned(), root.join("staking"), root.join("keys")] {
+            durable::make_folder(&folder).map_err(|source| StoreError::Folder { path: folder.clone(), source })?;
+        }
+        let path = root.join("staking/.lock");
+        let failed = |source| StoreError::Lock { path: path.clone(), source };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(failed)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Self { records: Records::at(root), _lock: lock }),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(StoreError::InUse { path: root.to_owned() }),
+            Err((_, error)) => Err(failed(error.into())),
+        }
+    }
+
+    /// As [`Records::load`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn load(&self) -> Result<Saved, StoreError> {
+        self.records.load()
+    }
+
+    /// As [`Records::certificate`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn certificate(&self) -> Result<String, StoreError> {
+        self.records.certificate()
+    }
+
+    /// Saves a key that the signer just made.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]; then the next start finds the key in the signer and adopts it.
+    pub fn save_bls(&self, made: &Registered<BlsPublicKey>) -> Result<(), StoreError> {
+        let record = BlsRecord { pubkey: made.pubkey, secret_path: made.secret_path.clone(), created_at: clock::now() };
+        self.write_record(BLS_RECORD, &record)?;
+        self.write_line(BLS, &made.pubkey.to_string())
+    }
+
+    /// Saves a key that the signer just made.
+    ///
+    /// # Errors
+    /// As for [`Store::save_bls`].
+    pub fn save_tls(&self, made: &Registered<TlsPublicKey>) -> Result<(), StoreError> {
+        let record = TlsRecord {
+            pubkey: made.pubkey,
+            node_id: NodeId::of(&made.pubkey).to_string(),
+            secret_path: made.secret_path.clone(),
+            certificate: made.certificate.clone().unwrap_or_default(),
+            created_at: clock::now(),
+        };
+        self.write_record(TLS_RECORD, &record)?;
+        self.write_line(TLS, &made.pubkey.to_string())
+    }
+
+    /// Makes sure that a key which is this node's is on disk in both places: one that was in the signer
+    /// already, or one that an interrupted start saved half-way. What is there of it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_bls(&self, key: &BlsPublicKey) -> Result<(), StoreError> {
+        if self.records.record::<BlsRecord>(BLS_RECORD)?.is_none() {
+            return self.save_bls(&unknown_origin(*key));
+        }
+        self.keep_line(BLS, key)
+    }
+
+    /// The same for a TLS key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_tls(&self, key: &TlsPublicKey) -> Result<(), StoreError> {
+        if self.records.record::<TlsRecord>(TLS_RECORD)?.is_none() {
+            return self.save_tls(&unknown_origin(*key));
+        }
+        self.keep_line(TLS, key)
+    }
+
+    fn keep_line<K>(&self, name: &str, key: &K) -> Result<(), StoreError>
+    where
+        K: FromStr<Err: std::fmt::Display> + PartialEq + std::fmt::Display,
+    {
+        match self.records.line::<K>(name)? {
+            Some(saved) if saved == *key => Ok(()),
+            _ => self.write_line(name, &key.to_string()),
+        }
+    }
+
+    /// Saves the Node ID, unless it is saved already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn save_node_id(&self, id: &NodeId) -> Result<(), StoreError> {
+        self.keep_line(NODE_ID, id)
+    }
 
     fn write_line(&self, name: &str, line: &str) -> Result<(), StoreError> {
         self.write(name, format!("{line}\n").as_bytes())
@@ -263,7 +300,7 @@ impl Store {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.path(name);
+        let path = self.records.path(name);
         durable::write(&path, bytes).map_err(|source| StoreError::Write { path, source })
     }
 }

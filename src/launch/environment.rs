@@ -12,18 +12,27 @@ const ALLOWED: [&str; 2] = ["LANG", "TZ"];
 const SIDECAR_PREFIX: &str = "CRYFTTEE_";
 
 /// What the verifier alone may set; an inherited value never passes.
-const OURS: [&str; 7] = [
+const OURS: [&str; 16] = [
     env::VERIFIED_BINARY_HASH,
     env::API_TRANSPORT,
     env::UDS_PATH,
     env::HTTP_ADDR,
     env::WEB3SIGNER_URL,
+    env::WEB3SIGNER_ETH1_URL,
+    env::KEY_GENERATION,
+    env::ALLOW_USERS,
+    env::ALLOW_GROUPS,
+    env::REGISTER_USERS,
+    env::REGISTER_GROUPS,
+    env::REGISTER_OVER_TCP,
+    env::TLS_CERT,
+    env::TLS_KEY,
     env::EXPECTED_BLS_PUBKEY,
     env::EXPECTED_TLS_PUBKEY,
 ];
 
 /// `NAME=value` strings for exec. `LISTEN_…` is added at the spawn.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildEnvironment(Vec<CString>);
 
 impl ChildEnvironment {
@@ -47,6 +56,9 @@ impl ChildEnvironment {
         set(env::UDS_PATH, &settings.socket.to_string_lossy());
         set(env::HTTP_ADDR, &settings.http_addr.to_string());
         set(env::WEB3SIGNER_URL, &settings.web3signer_url);
+        for (name, value) in settings.sidecar.variables() {
+            set(name, &value);
+        }
         if let Some(key) = bls {
             set(env::EXPECTED_BLS_PUBKEY, &key.to_string());
         }
@@ -81,8 +93,13 @@ mod tests {
     use crate::config::CommandLine;
 
     fn names_and_values(inherited: &[(&str, &str)]) -> Vec<String> {
-        let command_line = CommandLine { file: Some("/dev/null".into()), ..CommandLine::default() };
-        let settings = Settings::load_with(&command_line, |_| Ok(None)).expect("defaults");
+        told(&[], inherited)
+    }
+
+    fn told(flags: &[(&'static str, &str)], inherited: &[(&str, &str)]) -> Vec<String> {
+        let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        let command_line = CommandLine { file: Some("/dev/null".into()), flags };
+        let settings = Settings::load_with(&command_line, |_| Ok(None)).expect("good settings");
         let inherited = inherited.iter().map(|(name, value)| (name.into(), value.into()));
         let environment = ChildEnvironment::new(inherited, &settings, &Digest::new([7; 32]), None, None);
         environment.entries().iter().map(|entry| entry.to_string_lossy().into_owned()).collect()
@@ -133,5 +150,46 @@ mod tests {
         assert!(entries.contains(&format!("CRYFTTEE_VERIFIED_BINARY_HASH={}", Digest::new([7; 32]))));
         assert!(entries.contains(&"CRYFTTEE_UDS_PATH=/var/run/cryfttee.sock".to_owned()));
         assert!(!entries.iter().any(|entry| entry.contains("forged")), "{entries:?}");
+    }
+
+    #[test]
+    fn an_inherited_value_of_a_setting_passes_neither_beside_ours_nor_where_we_set_none() {
+        for name in OURS {
+            let entries = names_and_values(&[(name, "forged")]);
+            assert!(!entries.iter().any(|entry| entry.contains("forged")), "{name}: {entries:?}");
+        }
+    }
+
+    #[test]
+    fn each_setting_of_the_sidecar_reaches_it_under_the_sidecars_name() {
+        let entries = told(
+            &[
+                ("cryfttee.transport", "https"),
+                ("cryfttee.tls_cert", "/cert.pem"),
+                ("cryfttee.tls_key", "/key.pem"),
+                ("cryfttee.allow_users", "validator,1001"),
+                ("cryfttee.allow_groups", "cryftgo"),
+                ("cryfttee.register_users", "node"),
+                ("cryfttee.register_groups", "7"),
+                ("cryfttee.register_over_tcp", "true"),
+                ("web3signer.eth1_url", "http://localhost:9001"),
+                ("web3signer.key_generation", "import"),
+            ],
+            &[],
+        );
+        for expected in [
+            "CRYFTTEE_API_TRANSPORT=https",
+            "CRYFTTEE_TLS_CERT=/cert.pem",
+            "CRYFTTEE_TLS_KEY=/key.pem",
+            "CRYFTTEE_ALLOW_USERS=validator,1001",
+            "CRYFTTEE_ALLOW_GROUPS=cryftgo",
+            "CRYFTTEE_REGISTER_USERS=node",
+            "CRYFTTEE_REGISTER_GROUPS=7",
+            "CRYFTTEE_REGISTER_OVER_TCP=true",
+            "CRYFTTEE_WEB3SIGNER_ETH1_URL=http://localhost:9001",
+            "CRYFTTEE_KEY_GENERATION=import",
+        ] {
+            assert!(entries.iter().any(|entry| entry == expected), "{expected} in {entries:?}");
+        }
     }
 }

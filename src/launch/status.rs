@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use super::LaunchError;
 use crate::sys::RunAs;
 
 /// The child holds more than it should.
@@ -14,14 +15,24 @@ pub struct NotConfined {
     expected: String,
 }
 
-/// The text of `/proc/<pid>/status`.
-pub(super) fn read(pid: u32) -> io::Result<String> {
-    fs::read_to_string(format!("/proc/{pid}/status"))
+/// Looks at each thread of a process: credentials and a tracer are a thread's own.
+pub(super) fn check_threads(pid: u32, run_as: Option<RunAs>) -> Result<(), LaunchError> {
+    let failed = |source| LaunchError::ReadStatus(pid, source);
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).map_err(failed)? {
+        match fs::read_to_string(thread.map_err(failed)?.path().join("status")) {
+            Ok(status) => check(&status, run_as)?,
+            // A thread may end while the list is read; the process is looked at by its leader.
+            Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    let leader = fs::read_to_string(format!("/proc/{pid}/status")).map_err(failed)?;
+    Ok(check(&leader, run_as)?)
 }
 
 /// No privilege can be gained, no capability is held, no debugger is attached; and where the child was given
 /// another user, it has that user, that group and no others.
-pub(super) fn check(status: &str, run_as: Option<RunAs>) -> Result<(), NotConfined> {
+fn check(status: &str, run_as: Option<RunAs>) -> Result<(), NotConfined> {
     const NO_CAPABILITIES: &str = "0000000000000000";
     let mut expected = vec![("NoNewPrivs", "1".to_owned()), ("TracerPid", "0".to_owned())];
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {

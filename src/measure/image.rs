@@ -92,11 +92,7 @@ pub enum PathCheck {
 /// # Errors
 /// [`MeasureError`], named after the operation.
 pub fn seal(path: &Path, kind: ImageKind, check: PathCheck, progress: &Progress) -> Result<Image, MeasureError> {
-    let source = match check {
-        PathCheck::Enforced => check_size(path, super::path::open(path)?)?,
-        // Not through a symlink: the path is what the operator pinned, and not what it points to today.
-        PathCheck::Off => open(path, libc::O_NOFOLLOW)?,
-    };
+    let source = open_checked(path, check)?;
     let file = match kind {
         ImageKind::Sealed => sealed_copy(path, &source, progress)?,
         ImageKind::Fd => source,
@@ -105,6 +101,26 @@ pub fn seal(path: &Path, kind: ImageKind, check: PathCheck, progress: &Progress)
     elf::check(&file).map_err(read)?.map_err(|source| MeasureError::NotRunnable { path: path.to_owned(), source })?;
     let (digest, size) = digest(&file, progress).map_err(read)?;
     Ok(Image { file, digest, size, kind })
+}
+
+/// The digest of what stands at `path`, found as [`seal`] would find it, without making an image: for a look at
+/// what the next start would measure.
+///
+/// # Errors
+/// [`MeasureError`].
+pub fn on_disk(path: &Path, check: PathCheck) -> Result<Digest, MeasureError> {
+    let file = open_checked(path, check)?;
+    let read = |source| MeasureError::Read { path: path.to_owned(), source };
+    elf::check(&file).map_err(read)?.map_err(|source| MeasureError::NotRunnable { path: path.to_owned(), source })?;
+    digest(&file, &Progress::default()).map(|(digest, _)| digest).map_err(read)
+}
+
+fn open_checked(path: &Path, check: PathCheck) -> Result<File, MeasureError> {
+    match check {
+        PathCheck::Enforced => check_size(path, super::path::open(path)?),
+        // Not through a symlink: the path is what the operator pinned, and not what it points to today.
+        PathCheck::Off => open(path, libc::O_NOFOLLOW),
+    }
 }
 
 /// Opens a regular file of a sane size. A FIFO does not block.

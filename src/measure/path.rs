@@ -39,6 +39,24 @@ pub enum UnsafePath {
 /// # Errors
 /// [`UnsafePath`], which names the folder or file and what to do.
 pub(super) fn open(path: &Path) -> Result<File, UnsafePath> {
+    with_one_name(path, walk(path)?)
+}
+
+fn with_one_name(path: &Path, (file, links): (File, u64)) -> Result<File, UnsafePath> {
+    if links > 1 {
+        return Err(UnsafePath::HardLinked { path: path.to_owned(), links });
+    }
+    Ok(file)
+}
+
+/// The same for a library. It may have more names than one: some distributions link equal files, and the rule is
+/// about a binary that one person installs.
+pub(super) fn open_library(path: &Path) -> Result<File, UnsafePath> {
+    walk(path).map(|(file, _)| file)
+}
+
+/// The file and how many names it has.
+fn walk(path: &Path) -> Result<(File, u64), UnsafePath> {
     if !path.is_absolute() {
         // The walk would take it for one below the root.
         let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not an absolute path");
@@ -50,7 +68,7 @@ pub(super) fn open(path: &Path) -> Result<File, UnsafePath> {
 }
 
 /// The same with another folder in the place of `/`.
-fn open_below(root: OwnedFd, path: &Path) -> Result<File, UnsafePath> {
+fn open_below(root: OwnedFd, path: &Path) -> Result<(File, u64), UnsafePath> {
     let mut walk = Walk { folders: vec![root], shown: PathBuf::from("/"), links: 0 };
     check_folder(walk.here(), &walk.shown)?;
     let mut ahead: VecDeque<OsString> = names(path).collect();
@@ -126,7 +144,7 @@ impl Walk {
 
     /// Opens the file itself. Not through a link: the path names the binary, and not what somebody lets it
     /// point to. Without blocking: it may be a FIFO.
-    fn open_file(&self, name: &OsStr) -> Result<File, UnsafePath> {
+    fn open_file(&self, name: &OsStr) -> Result<(File, u64), UnsafePath> {
         let path = self.shown.join(name);
         let look = |error: nix::Error| UnsafePath::Look { path: path.clone(), source: error.into() };
         let before = fstatat(self.here(), name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(look)?;
@@ -138,10 +156,7 @@ impl Walk {
         check_regular(&found, &path)?;
         check_owner(&found, &path)?;
         check_mode(&found, &path)?;
-        if found.st_nlink > 1 {
-            return Err(UnsafePath::HardLinked { path, links: found.st_nlink });
-        }
-        Ok(file.into())
+        Ok((file.into(), found.st_nlink))
     }
 }
 
@@ -213,7 +228,7 @@ mod tests {
     }
 
     fn open_in(root: &tempfile::TempDir, path: &str) -> Result<File, UnsafePath> {
-        open_below(File::open(root.path()).expect("root").into(), Path::new(path))
+        with_one_name(Path::new(path), open_below(File::open(root.path()).expect("root").into(), Path::new(path))?)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,6 +31,29 @@ pub struct Peer {
     pub pid: u32,
     /// Its uid.
     pub uid: u32,
+}
+
+/// Whose chunks are taken.
+#[derive(Debug, Clone)]
+pub(super) enum From {
+    /// This process's and nobody else's.
+    Only(Peer),
+    /// Those of whoever sends the first one, which is written down here.
+    Whoever(Arc<OnceLock<Peer>>),
+}
+
+impl From {
+    /// Who this chunk has to be from; it was sent by `sender`.
+    fn expected(&self, sender: &UnixCredentials) -> Peer {
+        match self {
+            Self::Only(peer) => *peer,
+            Self::Whoever(first) => *first.get_or_init(|| Peer {
+                // Zero, and so no process, where the sender is outside our pid namespace.
+                pid: u32::try_from(sender.pid()).unwrap_or(0),
+                uid: sender.uid(),
+            }),
+        }
+    }
 }
 
 /// A chunk came from somebody else.
@@ -54,7 +78,7 @@ pub enum Forged {
 #[derive(Debug)]
 pub(super) struct Stream {
     socket: AsyncFd<OwnedFd>,
-    peer: Peer,
+    from: From,
     chunk: Box<[u8; CHUNK]>,
 }
 
@@ -62,7 +86,7 @@ const CHUNK: usize = 16 * 1024;
 
 /// Connects; while the queue of the listener is full, tries again, for as long as the caller's deadline lets
 /// it. (A Unix socket reports a full queue as EAGAIN and has no event for "there is room again".)
-pub(super) async fn connect(path: &Path, peer: Peer) -> io::Result<Stream> {
+pub(super) async fn connect(path: &Path, from: From) -> io::Result<Stream> {
     const AGAIN: Duration = Duration::from_millis(5);
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -78,13 +102,13 @@ pub(super) async fn connect(path: &Path, peer: Peer) -> io::Result<Stream> {
     }
     Ok(Stream {
         socket: sys::register(socket, Interest::READABLE | Interest::WRITABLE)?,
-        peer,
+        from,
         chunk: Box::new([0; CHUNK]),
     })
 }
 
-/// One `recvmsg`: all of it from the peer, or an error.
-fn receive(socket: &OwnedFd, peer: Peer, chunk: &mut [u8]) -> io::Result<usize> {
+/// One `recvmsg`: all of it from whom it has to be from, or an error.
+fn receive(socket: &OwnedFd, from: &From, chunk: &mut [u8]) -> io::Result<usize> {
     let mut space = nix::cmsg_space!(UnixCredentials);
     let mut slices = [IoSliceMut::new(chunk)];
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
@@ -95,12 +119,13 @@ fn receive(socket: &OwnedFd, peer: Peer, chunk: &mut [u8]) -> io::Result<usize> 
         ControlMessageOwned::ScmCredentials(credentials) => Some(credentials),
         _ => None,
     });
-    judge(sender, peer).map_err(io::Error::other)?;
+    judge(sender, from).map_err(io::Error::other)?;
     Ok(message.bytes)
 }
 
-fn judge(sender: Option<UnixCredentials>, expected: Peer) -> Result<(), Forged> {
+fn judge(sender: Option<UnixCredentials>, from: &From) -> Result<(), Forged> {
     let sender = sender.ok_or(Forged::Anonymous)?;
+    let expected = from.expected(&sender);
     if u32::try_from(sender.pid()) == Ok(expected.pid) && sender.uid() == expected.uid {
         return Ok(());
     }
@@ -126,11 +151,11 @@ impl Read for Stream {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { socket, peer, chunk } = &mut *self;
+        let Self { socket, from, chunk } = &mut *self;
         let limit = buffer.remaining().min(CHUNK);
         loop {
             let mut ready = ready!(socket.poll_read_ready(context))?;
-            match ready.try_io(|socket| receive(socket.get_ref(), *peer, &mut chunk[..limit])) {
+            match ready.try_io(|socket| receive(socket.get_ref(), from, &mut chunk[..limit])) {
                 Ok(Ok(count)) => {
                     buffer.put_slice(&chunk[..count]);
                     return Poll::Ready(Ok(()));

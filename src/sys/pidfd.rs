@@ -68,3 +68,57 @@ impl AsRawFd for PidFd {
         self.0.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("60").spawn().expect("sleep")
+    }
+
+    fn pid(child: &Child) -> libc::pid_t {
+        libc::pid_t::try_from(child.id()).expect("a pid")
+    }
+
+    /// A new process with this pid, where the kernel can be talked into it.
+    fn sleeper_with(wanted: libc::pid_t) -> Option<Child> {
+        const TRIES: usize = 200;
+        for _ in 0..TRIES {
+            std::fs::write("/proc/sys/kernel/ns_last_pid", (wanted - 1).to_string()).ok()?;
+            let mut child = sleeper();
+            if pid(&child) == wanted {
+                return Some(child);
+            }
+            // Somebody else was faster.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        None
+    }
+
+    #[test]
+    fn after_the_end_a_signal_reaches_nobody_not_even_whoever_got_the_pid() {
+        use std::io::Write as _;
+        let mut first = sleeper();
+        let number = pid(&first);
+        let pidfd = PidFd::of_unreaped_child(number).expect("open");
+        pidfd.signal(Signal::SIGKILL).expect("alive");
+        first.wait().expect("reaped");
+        let refused = pidfd.signal(Signal::SIGKILL).expect_err("nobody is there");
+        assert_eq!(refused.raw_os_error(), Some(libc::ESRCH));
+
+        let Some(mut second) = sleeper_with(number) else {
+            let name = "after_the_end_a_signal_reaches_nobody_not_even_whoever_got_the_pid";
+            let _ = writeln!(io::stdout(), "SKIPPED: {name}: the pid could not be had again (needs root)");
+            return;
+        };
+        let refused = pidfd.signal(Signal::SIGKILL).expect_err("the new one is somebody else");
+        assert_eq!(refused.raw_os_error(), Some(libc::ESRCH));
+        assert!(second.try_wait().expect("wait").is_none(), "the process that got the pid was killed");
+        second.kill().expect("kill");
+        second.wait().expect("reaped");
+    }
+}

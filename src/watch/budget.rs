@@ -36,6 +36,11 @@ impl RestartLog {
         Self { budget, crashes: VecDeque::new() }
     }
 
+    /// Another budget from now on; the crashes so far count in it.
+    pub const fn change(&mut self, budget: RestartBudget) {
+        self.budget = budget;
+    }
+
     /// Notes a crash at `now` and says whether it is answered with a restart.
     ///
     /// # Errors

@@ -1,0 +1,113 @@
+//! What follows from the end of a watch: a restart, an alert, or evidence, the kill and the lock.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Verifier;
+use super::guard::{Guarded, Judged, Lost};
+use super::start::Sidecar;
+use crate::audit::{Action, Audit, Event};
+use crate::blocking;
+use crate::config::OnMismatch;
+use crate::error::{Error, one_line};
+use crate::notify::Notify;
+use crate::watch::lifecycle::Event as Life;
+use crate::watch::{Evidence, Finding, Outcome};
+
+impl Verifier<'_> {
+    /// Decides what follows. An error ends the service; the sidecar is gone then.
+    pub(super) async fn judge(&self, mut guarded: Guarded, outcome: Outcome) -> Result<Judged, Error> {
+        let pid = guarded.sidecar.child.pid();
+        let finding = match outcome {
+            Outcome::Ended(how) => {
+                self.audit.record(&Event::SidecarEnded { pid, how: how.to_string() });
+                return Ok(Judged::Lost(Lost(how.to_string())));
+            }
+            Outcome::Hung(why) => {
+                self.audit.record(&Event::SidecarHung { pid, why: why.clone() });
+                kill(guarded.sidecar).await;
+                return Ok(Judged::Lost(Lost(format!("it hung: {why}"))));
+            }
+            Outcome::Found(finding) => finding,
+        };
+        let what = one_line(&finding);
+        if finding.is_mended_by_a_restart() {
+            self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Restart });
+            kill(guarded.sidecar).await;
+            return Ok(Judged::Lost(Lost(what)));
+        }
+        if !finding.is_tampering() {
+            kill(guarded.sidecar).await;
+            return Err(finding.into());
+        }
+        if guarded.sidecar.settings.on_mismatch == OnMismatch::Alert {
+            self.alert(&mut guarded, &finding, what).await?;
+            return Ok(Judged::GoOn(Box::new(guarded)));
+        }
+        self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Kill });
+        // Frozen first: what is looked at must not change, nor sign, meanwhile.
+        if let Err(error) = guarded.sidecar.child.freeze() {
+            tracing::error!(error = one_line(&error), "freeze the sidecar");
+        }
+        let evidence = gather(&guarded.sidecar, &what).await;
+        kill(guarded.sidecar).await;
+        // Written when the mark is set, which must not wait for it, nor for room on the disk.
+        *self.evidence.borrow_mut() = evidence;
+        Err(finding.into())
+    }
+
+    /// Tells a finding, each about something else once, and keeps evidence of the first few: later ones, which a sidecar
+    /// can make up at will, must not push those out.
+    async fn alert(&self, guarded: &mut Guarded, finding: &Finding, what: String) -> Result<(), Error> {
+        const EVIDENCE_OF: usize = 4;
+        const MOST: usize = 256;
+        let pid = guarded.sidecar.child.pid();
+        if guarded.told.len() < MOST && guarded.told.insert(finding.about()) {
+            self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Alert });
+            if guarded.told.len() <= EVIDENCE_OF
+                && let Some(evidence) = gather(&guarded.sidecar, &what).await
+            {
+                keep(self.audit, &guarded.sidecar.settings.state_dir, evidence).await;
+            }
+        }
+        guarded.alert = Some(what);
+        if finding.is_of_a_check() {
+            return self.happened(Life::AlertRaised, &guarded.status_now());
+        }
+        Notify.status(&guarded.status_now());
+        Ok(())
+    }
+}
+
+/// Writes evidence down, for as long as a disk may take.
+pub(super) async fn keep(audit: &Audit, state_dir: &Path, evidence: Evidence) {
+    const AT_MOST: Duration = Duration::from_secs(5);
+    let state_dir = state_dir.to_owned();
+    let kept = match blocking::start(move || evidence.keep(&state_dir)) {
+        Ok(mut keeping) => tokio::time::timeout(AT_MOST, blocking::wait(&mut keeping))
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut))),
+        Err(error) => Err(error),
+    };
+    audit.record(&match kept {
+        Ok(folder) => Event::Quarantined { folder },
+        Err(error) => Event::QuarantineFailed { reason: error.to_string() },
+    });
+}
+
+/// The finding is what is reported, whatever comes of the kill: dropping the child kills too.
+async fn kill(sidecar: Sidecar) {
+    if let Err(error) = sidecar.child.kill().await {
+        tracing::error!(error = one_line(&error), "kill the sidecar");
+    }
+}
+
+/// Gathers evidence, for no longer than a tampered sidecar may be left alive.
+async fn gather(sidecar: &Sidecar, finding: &str) -> Option<Evidence> {
+    const AT_MOST: Duration = Duration::from_millis(150);
+    let (pid, expected, finding) = (sidecar.child.pid(), sidecar.digest.to_string(), finding.to_owned());
+    let last_words = sidecar.child.last_words();
+    let gathering = blocking::run(move || Evidence::gather(pid, &expected, &finding, last_words));
+    tokio::time::timeout(AT_MOST, gathering).await.ok()?.ok()
+}
