@@ -157,7 +157,8 @@ fn inherit_plain_hands_over_the_public_socket_alone_and_attests_on_it() {
 fn with_inherit_plain_too_an_answer_from_another_process_is_a_forgery() {
     let host = Host::new();
     let mut command = host.with_fault("worker-answers");
-    command.args(["--handoff", "inherit-plain"]);
+    // A look at the processes would find the worker itself first.
+    command.args(["--handoff", "inherit-plain", "--watch-mappings", "off"]);
     let ended = host.run(command);
     assert_eq!(ended.code, Some(i32::from(contract::exit::INTEGRITY)), "{ended:?}");
     assert!(ended.refusal().contains("answered in place of the sidecar"), "{ended:?}");
@@ -242,4 +243,58 @@ fn where_no_process_may_be_made_the_start_is_refused_as_the_systems_word() {
     let ended = host.run(limited);
     assert_eq!(ended.code, Some(i32::from(contract::exit::OS)), "{ended:?}");
     assert!(ended.refusal().contains("Resource temporarily unavailable"), "{ended:?}");
+}
+
+/// A verifier with a transport on TCP and certificates, which the bad sidecar does not read.
+fn https(host: &Host, addr: std::net::SocketAddr) -> std::process::Command {
+    let mut command = host.with_fault("");
+    command.args(["--cryfttee-transport", "https", "--cryfttee-http-addr", &addr.to_string()]);
+    command.args(["--cryfttee-tls-cert", "/cert.pem", "--cryfttee-tls-key", "/key.pem"]);
+    command.env("CRYFTTEE_DUMP", host.path("dump"));
+    command
+}
+
+#[test]
+fn a_tcp_listener_of_systemds_is_handed_on_for_https() {
+    let host = Host::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let addr = listener.local_addr().expect("address");
+    let mut command = https(&host, addr);
+    command.stdin(std::os::fd::OwnedFd::from(listener));
+    let running = host.start(command);
+    // The command, and with it this test's own descriptor, is gone by now: whoever is reached is the sidecar.
+    std::net::TcpStream::connect(addr).expect("somebody listens");
+    assert_eq!(running.stop().code, Some(0));
+    let dump = std::fs::read_to_string(host.path("dump")).expect("the sidecar ran");
+    for expected in ["env CRYFTTEE_API_TRANSPORT=https", "env CRYFTTEE_TLS_CERT=/cert.pem", "env LISTEN_FDS=2"] {
+        assert!(dump.lines().any(|line| line == expected), "{expected} in {dump}");
+    }
+    assert!(std::net::TcpStream::connect(addr).is_err(), "nobody listens after the stop");
+}
+
+#[test]
+fn without_a_listener_of_systemds_the_address_is_bound_and_one_in_use_is_refused() {
+    let host = Host::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let addr = taken.local_addr().expect("address");
+    let alone = |host: &Host| {
+        let mut command = https(host, addr);
+        command.env_remove("LISTEN_FDS").env_remove("LISTEN_FDNAMES");
+        command
+    };
+    let ended = host.run(alone(&host));
+    assert_eq!(ended.code, Some(i32::from(contract::exit::IO)), "{ended:?}");
+    assert!(ended.refusal().contains(&format!("listen on {addr}")), "{ended:?}");
+    drop(taken);
+    let running = host.start(alone(&host));
+    std::net::TcpStream::connect(addr).expect("somebody listens");
+    assert_eq!(running.stop().code, Some(0));
+}
+
+#[test]
+fn a_unix_socket_does_not_fit_https_and_the_refusal_says_what_does() {
+    let host = Host::new();
+    let ended = host.run(https(&host, "127.0.0.1:1".parse().expect("address")));
+    assert_eq!(ended.code, Some(i32::from(contract::exit::CONFIG)), "{ended:?}");
+    assert!(ended.refusal().contains("ListenStream=") && ended.refusal().contains("https"), "{ended:?}");
 }

@@ -65,7 +65,21 @@ fn an_attestation_that_names_another_process_is_refused() {
 
 #[test]
 fn an_answer_from_a_forked_worker_of_the_sidecar_is_a_forgery() {
-    fault_is_refused("worker-answers", exit::INTEGRITY, &["the answer was forged", "answered in place of the sidecar"]);
+    let host = Host::new();
+    let mut command = host.with_fault("worker-answers");
+    // Which would find the worker itself first.
+    command.args(["--watch-mappings", "off"]);
+    let ended = host.run(command);
+    assert_eq!(ended.code, Some(i32::from(exit::INTEGRITY)), "{ended:?}");
+    for part in ["the answer was forged", "answered in place of the sidecar"] {
+        assert!(ended.refusal().contains(part), "{ended:?}");
+    }
+    assert!(host.path("verifier/tampered").exists());
+}
+
+#[test]
+fn a_sidecar_that_forks_before_its_attestation_is_tampering() {
+    fault_is_refused("worker-answers", exit::INTEGRITY, &["the sidecar forked pid "]);
 }
 
 #[test]
@@ -107,7 +121,9 @@ fn text_of_the_sidecar_cannot_forge_a_line_of_the_log_or_of_the_status() {
 fn a_signer_that_is_away_or_lacks_a_capability_is_named() {
     fault_is_refused("signer-away", exit::UNAVAILABLE, &["Web3Signer does not answer at http://signer"]);
     fault_is_refused("not-ready", exit::UNAVAILABLE, &["not ready to sign"]);
-    fault_is_refused("no-key-generation", exit::UNAVAILABLE, &["missing capability key_generation"]);
+    fault_is_refused("no-bls-signing", exit::UNAVAILABLE, &["missing capability bls_signing"]);
+    // Nobody has a key, and nobody can make one.
+    fault_is_refused("no-keys-and-no-key-generation", exit::UNAVAILABLE, &["missing capability key_generation"]);
 }
 
 #[test]

@@ -138,7 +138,10 @@ fn the_sidecar_dies_with_a_verifier_that_is_killed() {
 #[test]
 fn a_worker_that_left_the_sidecars_session_does_not_outlive_it() {
     let host = Host::new();
-    let mut running = host.start(host.with_fault("escaping-worker"));
+    let mut command = host.with_fault("escaping-worker");
+    // Which would find it first.
+    command.args(["--watch-mappings", "off"]);
+    let mut running = host.start(command);
     let sidecar = running.sidecar();
     let workers = std::fs::read_to_string(format!("/proc/{sidecar}/task/{sidecar}/children")).expect("children");
     let worker = nix::unistd::Pid::from_raw(workers.trim().parse().expect("one worker"));

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -13,7 +14,8 @@ use nix::sys::signal::Signal;
 pub struct Host {
     folder: tempfile::TempDir,
     listener: UnixListener,
-    notify: UnixDatagram,
+    /// What the verifier told systemd. Taken off the socket at once, as systemd does.
+    notified: Receiver<String>,
 }
 
 /// How a verifier ended.
@@ -57,8 +59,25 @@ impl Host {
         let listener = UnixListener::bind(folder.path().join("api.sock")).expect("listen");
         let notify = UnixDatagram::bind(folder.path().join("notify.sock")).expect("notify socket");
         notify.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
+        let (told, notified) = std::sync::mpsc::sync_channel(10_000);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            loop {
+                match notify.recv(&mut buffer) {
+                    Ok(count) => {
+                        let message = String::from_utf8_lossy(&buffer[..count]).into_owned();
+                        if told.send(message).is_err() {
+                            return;
+                        }
+                    }
+                    // Nobody is there any more: the host is gone, and an empty message says so.
+                    Err(_) if told.send(String::new()).is_err() => return,
+                    Err(_) => {}
+                }
+            }
+        });
         std::fs::write(folder.path().join("cryftgo-tee.toml"), "").expect("configuration");
-        Self { folder, listener, notify }
+        Self { folder, listener, notified }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -84,6 +103,7 @@ impl Host {
             ("--cryfttee-socket", self.path("api.sock")),
             ("--control-socket", self.path("private/control.sock")),
             ("--identity-state-dir", self.path("state")),
+            ("--identity-file", self.path("identity.json")),
             ("--state-dir", self.path("verifier")),
         ] {
             command.arg(flag).arg(path);
@@ -143,14 +163,19 @@ impl Host {
         while let Some(message) = self.notification() {
             notified.push(message);
         }
-        let stderr = std::fs::read_to_string(self.path("stderr")).expect("text");
+        let stderr = String::from_utf8_lossy(&std::fs::read(self.path("stderr")).expect("read")).into_owned();
         Ended { code: status.code(), stderr, notified }
     }
 
     fn notification(&self) -> Option<String> {
-        let mut buffer = [0; 8192];
-        let count = self.notify.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
+        loop {
+            // An empty one is the sign that for a while nothing came.
+            match self.notified.recv_timeout(Duration::from_millis(50)) {
+                Ok(message) if message.is_empty() => {}
+                Ok(message) => return Some(message),
+                Err(_) => return None,
+            }
+        }
     }
 
     pub fn connect(&self) -> UnixStream {
@@ -168,12 +193,10 @@ pub struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Waits until a notification has this line, or one that starts with it where it ends in `=`.
+    /// Waits until a notification has a line that starts with this.
     pub fn wait_for(&mut self, wanted: &str) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        let seen = |message: &String| {
-            message.lines().any(|line| line == wanted || (wanted.ends_with('=') && line.starts_with(wanted)))
-        };
+        let seen = |message: &String| message.lines().any(|line| line.starts_with(wanted));
         loop {
             if let Some(message) = self.host.notification() {
                 let found = seen(&message);
@@ -190,6 +213,24 @@ impl Running<'_> {
                 panic!("{wanted} did not come; it said {:?} and then {ended:?}", self.notified);
             }
         }
+    }
+
+    /// Waits until standard error has a line with this in it.
+    pub fn wait_for_line(&self, wanted: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let stderr = std::fs::read_to_string(self.host.path("stderr")).unwrap_or_default();
+            if stderr.contains(wanted) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{wanted:?} did not come; standard error has: {stderr}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What standard error has so far.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.host.path("stderr")).expect("text")
     }
 
     pub fn pid(&self) -> nix::unistd::Pid {

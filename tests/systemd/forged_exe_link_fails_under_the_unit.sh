@@ -4,14 +4,13 @@
 # In the sidecar's place: a program that tries to make /proc/self/exe name another file, and says what it was told.
 cp /usr/local/bin/xtask /usr/bin/cryfttee
 pin /usr/bin/cryfttee
-uid=$(id -u cryfttee)
 try() {
     systemctl reset-failed cryftgo-tee.service 2>/dev/null || :
     since=$(now_ms)
     systemctl start cryftgo-tee.service && fail "a program that ends at once became READY"
     systemctl stop cryftgo-tee.service
     journalctl --sync
-    journalctl --no-pager --boot --output=cat --since "@$((since / 1000))" _UID="$uid" >/run/said
+    journalctl --no-pager --boot --output=cat --since "@$((since / 1000))" SYSLOG_IDENTIFIER=cryfttee >/run/said
     cat /run/said
 }
 answer() {

@@ -2,7 +2,7 @@
 . /scenarios/support/lib.sh
 
 folder=/run/cryftgo-tee
-same "owner and mode of $folder before the first start" "cryftgo-tee:cryftgo-tee 700" "$(stat --format '%U:%G %a' "$folder")"
+same "owner and mode of $folder before the first start" "cryftgo-tee:cryftgo-tee 755" "$(stat --format '%U:%G %a' "$folder")"
 mkdir "$folder/conf.d" "$folder/pins.d"
 # The one reference value, and a setting that shows: the watch's interval is in no other file.
 mv /usr/lib/cryftgo-tee/pins.d/cryfttee "$folder/pins.d/cryfttee"

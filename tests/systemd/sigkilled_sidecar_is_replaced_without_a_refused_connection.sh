@@ -2,7 +2,12 @@
 . /scenarios/support/lib.sh
 
 clients=8
-kills=3
+kills=10
+configure <<END
+[watch.restart]
+max = 20
+within = "300ms"
+END
 start_all
 verifier=$(verifier_pid)
 xtask test hammer --clients "$clients" --until /run/enough >/run/report &

@@ -58,13 +58,13 @@ if [ "$BOOT" = 1 ]; then
     flip_a_bit /usr/bin/cryfttee
     same "the hash of the mended binary" "$(cut -d ' ' -f 1 /usr/lib/cryftgo-tee/pins.d/cryfttee)" "$(hash_of /usr/bin/cryfttee)"
     stays_locked 1
-    cat /proc/sys/kernel/random/boot_id >/root/boot
+    cat /proc/sys/kernel/random/boot_id >/var/tmp/boot
     sync
     exit 0
 fi
 
 # The reboot: the unit is enabled, the binary is the right one, and all stays down.
-[ -e /root/boot ] || fail "this is not the file system of the first boot"
+[ -e /var/tmp/boot ] || fail "this is not the file system of the first boot"
 within 10 is_down || fail "after a reboot the verifier is $(property ActiveState), its socket $(property ActiveState cryfttee.socket)"
 same "the exit code after a reboot" 77 "$(property ExecMainStatus)"
 told_in_one_line

@@ -34,5 +34,7 @@ same "the hash of what runs" "$(cut -d ' ' -f 1 /usr/lib/cryftgo-tee/pins.d/cryf
     "$(sha256sum <"/proc/$sidecar/exe" | cut -d ' ' -f 1)"
 
 # The sidecar's user can neither enter the control socket's folder nor read the saved state.
-same "owner and mode of the control folder" "cryftgo-tee:cryftgo-tee 700" "$(stat --format '%U:%G %a' /run/cryftgo-tee)"
+same "owner and mode of the run folder" "cryftgo-tee:cryftgo-tee 755" "$(stat --format '%U:%G %a' /run/cryftgo-tee)"
+same "owner and mode of the control socket" "cryftgo-tee:cryftgo-tee 600" "$(stat --format '%U:%G %a' /run/cryftgo-tee/control.sock)"
+same "owner and mode of the identity" "cryftgo-tee:cryftgo-tee 644" "$(stat --format '%U:%G %a' /run/cryftgo-tee/identity.json)"
 [ -S /run/cryftgo-tee/control.sock ] || fail "there is no control socket"

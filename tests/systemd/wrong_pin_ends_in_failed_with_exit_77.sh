@@ -10,7 +10,7 @@ traces() {
 
 # A sidecar that leaves a trace where it runs: `id` prints who it is, into the journal of the unit. First with its own
 # hash as the pin, to see that the trace would be found.
-cp /usr/bin/cryfttee /root/cryfttee
+cp /usr/bin/cryfttee /var/tmp/cryfttee
 cp /usr/bin/id /usr/bin/cryfttee
 pin /usr/bin/cryfttee
 systemctl start cryftgo-tee.service && fail "a sidecar that exits at once became READY"
@@ -20,7 +20,7 @@ systemctl stop cryftgo-tee.service
 
 # The same sidecar with the pin of another one, and a client that waits.
 seen=$(traces)
-pin /root/cryfttee
+pin /var/tmp/cryfttee
 systemctl reset-failed cryftgo-tee.service
 systemctl restart cryfttee.socket
 before=$(starts)
@@ -38,9 +38,9 @@ esac
 
 # One bit of the real one.
 cryftgo-tee unlock --reason "the wrong pin was this test's own"
-cp /root/cryfttee /usr/bin/cryfttee
+cp /var/tmp/cryfttee /usr/bin/cryfttee
 flip_a_bit /usr/bin/cryfttee
-[ "$(hash_of /usr/bin/cryfttee)" != "$(hash_of /root/cryfttee)" ] || fail "no bit was flipped"
+[ "$(hash_of /usr/bin/cryfttee)" != "$(hash_of /var/tmp/cryfttee)" ] || fail "no bit was flipped"
 systemctl reset-failed cryftgo-tee.service
 systemctl start cryftgo-tee.service && fail "a sidecar with one bit flipped became READY"
 within 5 is_state failed || fail "after a flipped bit the verifier is $(property ActiveState)"
@@ -60,7 +60,7 @@ same "processes of the sidecar" "" "$(processes_of cryfttee)"
 [ ! -e /var/lib/cryftgo/staking/node_id ] || fail "a refused sidecar got as far as the keys"
 
 # And the way back is the one that the log names.
-cp /root/cryfttee /usr/bin/cryfttee
+cp /var/tmp/cryfttee /usr/bin/cryfttee
 cryftgo-tee unlock --reason "the flipped bit was this test's own"
 systemctl reset-failed cryftgo-tee.service
 systemctl start cryftgo-tee.service || fail "the right binary does not start after unlock: $(property Result)"

@@ -7,6 +7,12 @@ fail() {
     exit 1
 }
 
+# The claim cannot be shown here, for this reason; nothing after it is tried.
+skip() {
+    echo "SKIPPED: $*"
+    exit 0
+}
+
 # same WHAT EXPECTED ACTUAL
 same() {
     [ "$2" = "$3" ] || fail "$1 is '$3', expected '$2'"
@@ -129,6 +135,46 @@ pin() {
     printf '%s  /usr/bin/cryfttee\n' "$(hash_of "$1")" >/usr/lib/cryftgo-tee/pins.d/cryfttee
 }
 
+# pin_too FILE: its hash becomes one more reference value.
+pin_too() {
+    printf '%s  /usr/bin/cryfttee\n' "$(hash_of "$1")" >>/etc/cryftgo-tee/pins.d/scenario
+}
+
+# next_version FILE: makes another sidecar that works as well as the installed one and has another hash. What follows the
+# end of an ELF file is not looked at by anybody who runs it.
+next_version() {
+    cp /usr/bin/cryfttee "$1"
+    printf 'the next version' >>"$1"
+}
+
+# rename_over FILE: puts it in the sidecar's place the way a package manager does.
+rename_over() {
+    cp "$1" /usr/bin/.cryfttee.new
+    mv /usr/bin/.cryfttee.new /usr/bin/cryfttee
+}
+
+# faulty FAULT: the sidecar is one that has this fault and is pinned like a good one (tests/support/bad_sidecar.rs).
+faulty() {
+    rename_over /usr/local/lib/cryftgo-tee-tests/bad-sidecar
+    pin /usr/bin/cryfttee
+    mkdir -p /run/systemd/system/cryftgo-tee.service.d
+    printf '[Service]\nEnvironment=CRYFTTEE_FAULT=%s\n' "$1" >/run/systemd/system/cryftgo-tee.service.d/fault.conf
+    systemctl daemon-reload
+}
+
+# status_says TEXT: whether STATUS has it.
+status_says() {
+    case "$(property StatusText)" in
+    *"$1"*) ;;
+    *) return 1 ;;
+    esac
+}
+
+# has FILE TEXT: whether the text is in it, as it is.
+has() {
+    grep -qF -e "$2" "$1"
+}
+
 hash_of() {
     sha256sum "$1" | cut -d ' ' -f 1
 }
@@ -138,6 +184,23 @@ flip_a_bit() {
     byte=$(dd if="$1" bs=1 skip=4096 count=1 status=none | od -An -tu1)
     # shellcheck disable=SC2059
     printf "\\$(printf %o $((byte ^ 1)))" | dd of="$1" bs=1 seek=4096 conv=notrunc status=none
+}
+
+# last_of NAME FIELD: this field of the last audit event with this name; what is text only.
+last_of() {
+    journalctl --sync
+    journalctl --no-pager --boot --output=json --output-fields="$2" --lines=1 "CRYFTTEE_EVENT=$1" |
+        sed -n "s/.*\"$2\":\"\([^\"]*\)\".*/\1/p"
+}
+
+# told NAME [TIMES]: whether there are so many audit events with this name, or more.
+told() {
+    [ "$(count_of "$1")" -ge "${2:-1}" ]
+}
+
+# How many audit events with this name there are.
+count_of() {
+    events "$1" | grep -c . || :
 }
 
 # events NAME: the messages of the audit events with this name.

@@ -1,0 +1,439 @@
+//! Who the node is: told to every service on the host, proved by the signer, and never lost or made twice.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use blst::min_pk::SecretKey;
+use contract::exit;
+use cryftgo_tee::identity::PublicIdentity;
+use support::{Ended, Host};
+
+/// The keys of the bad sidecar: the generators.
+const BLS: &str = "0x97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb";
+const TLS: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+const NODE: &str = "NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2";
+const FILES: [&str; 5] =
+    ["staking/bls_pubkey", "staking/tls_pubkey", "staking/node_id", "keys/bls_key.json", "keys/tls_key.json"];
+
+fn public(host: &Host) -> PublicIdentity {
+    serde_json::from_slice(&fs::read(host.path("identity.json")).expect("there")).expect("its shape")
+}
+
+fn refused(ended: &Ended, code: u8, parts: &[&str]) {
+    assert_eq!(ended.code, Some(i32::from(code)), "{ended:?}");
+    assert!(!ended.was_ready(), "{ended:?}");
+    for part in parts {
+        assert!(ended.refusal().contains(part), "{part:?} in {:?}", ended.refusal());
+    }
+}
+
+#[test]
+fn the_identity_is_there_for_everybody_from_ready_until_the_stop() {
+    let host = Host::new();
+    // What a killed verifier left behind is not this node's word.
+    fs::write(host.path("identity.json"), "stale").expect("write");
+    let mut command = host.with_fault("");
+    let keys = host.path("keys");
+    fs::create_dir(&keys).expect("folder");
+    command.env("CRYFTTEE_KEYS", &keys);
+    let running = host.start(command);
+    let found = public(&host);
+    assert_eq!(found.node_id.to_string(), NODE);
+    assert_eq!((found.bls_pubkey.to_string().as_str(), found.tls_pubkey.to_string().as_str()), (BLS, TLS));
+    assert_eq!((found.certificate.as_str(), found.cryfttee_version.as_str()), ("a certificate", "0.0.0"));
+    assert_eq!(found.proof_of_possession, None);
+    assert!(running.stderr().contains(&found.digest.to_string()), "it names the digest that runs");
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("read");
+    assert_eq!(found.boot_id, boot_id.trim());
+    assert!(cryftgo_tee::clock::parse_utc(&found.written_at).is_some(), "{}", found.written_at);
+    let mode = fs::metadata(host.path("identity.json")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o644);
+    assert_eq!(running.stop().code, Some(0));
+    assert!(!host.path("identity.json").exists());
+}
+
+#[test]
+fn a_refused_start_leaves_no_identity_behind_not_even_an_old_one() {
+    let host = Host::new();
+    fs::write(host.path("identity.json"), "stale").expect("write");
+    refused(&host.run(host.with_fault("signer-away")), exit::UNAVAILABLE, &[]);
+    assert!(!host.path("identity.json").exists());
+}
+
+#[test]
+fn an_identity_that_cannot_be_published_is_refused_and_an_empty_path_publishes_none() {
+    let host = Host::new();
+    fs::create_dir(host.path("taken")).expect("folder");
+    fs::create_dir(host.path("taken/identity.json.new")).expect("a folder in the place of the temporary file");
+    let mut command = host.with_fault("");
+    command.arg("--identity-file").arg(host.path("taken/identity.json"));
+    refused(&host.run(command), exit::IO, &["identity.json", "identity.file"]);
+    let mut command = host.with_fault("");
+    command.args(["--identity-file", ""]);
+    assert_eq!(host.start(command).stop().code, Some(0));
+}
+
+/// Runs `body` in a thread that is another user; the process is not.
+fn as_nobody(body: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let outcome = scope.spawn(|| {
+            let unchanged: libc::uid_t = libc::uid_t::MAX;
+            // SAFETY: the bare system call takes three numbers and changes this thread alone, which ends after the body.
+            let groups = unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) };
+            // SAFETY: as above.
+            let group = unsafe { libc::syscall(libc::SYS_setresgid, unchanged, 65534, unchanged) };
+            // SAFETY: as above.
+            let user = unsafe { libc::syscall(libc::SYS_setresuid, unchanged, 65534, unchanged) };
+            assert_eq!((groups, group, user), (0, 0, 0));
+            body();
+        });
+        outcome.join().expect("the body");
+    });
+}
+
+#[test]
+fn another_user_reads_the_identity_and_cannot_connect_to_the_private_socket_beside_it() {
+    const NAME: &str = "another_user_reads_the_identity_and_cannot_connect_to_the_private_socket_beside_it";
+    if !nix::unistd::geteuid().is_root() {
+        return support::skip(NAME, "needs root, to become another user");
+    }
+    let host = Host::new();
+    fs::set_permissions(host.path(""), fs::Permissions::from_mode(0o755)).expect("mode");
+    let mut command = host.with_fault("");
+    command.arg("--identity-file").arg(host.path("private/identity.json"));
+    let running = host.start(command);
+    let [identity, control] = ["identity.json", "control.sock"].map(|name| host.path("private").join(name));
+    UnixStream::connect(&control).expect("the owner connects");
+    as_nobody(|| {
+        let text = fs::read_to_string(&identity).expect("everybody may read it");
+        assert!(text.contains(NODE), "{text}");
+        let error = UnixStream::connect(&control).expect_err("refused");
+        assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
+        let error = fs::write(identity.with_file_name("new"), "").expect_err("refused");
+        assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
+    });
+    assert_eq!(running.stop().code, Some(0));
+}
+
+#[test]
+fn a_reload_with_another_setting_of_the_sidecar_starts_a_new_one_and_writes_the_identity_anew() {
+    let host = Host::new();
+    let mut command = host.with_fault("");
+    command.env("CRYFTTEE_DUMP", host.path("dump"));
+    let mut running = host.start(command);
+    let (first, inode) = (running.sidecar(), fs::metadata(host.path("identity.json")).expect("there").ino());
+    fs::write(host.path("cryftgo-tee.toml"), "[cryfttee]\nallow_users = [\"root\", \"1001\"]\n").expect("write");
+    running.notified.clear();
+    running.signal(nix::sys::signal::Signal::SIGHUP);
+    running.wait_for_line("Reloaded: the settings of the sidecar; pid ");
+    running.wait_for_line(&format!("The replaced sidecar, pid {first}, has answered its last"));
+    let dump = fs::read_to_string(host.path("dump")).expect("the second ran");
+    assert!(dump.contains("env CRYFTTEE_ALLOW_USERS=root,1001\n"), "{dump}");
+    assert_ne!(fs::metadata(host.path("identity.json")).expect("there").ino(), inode);
+    assert_eq!(public(&host).node_id.to_string(), NODE);
+    assert_eq!(running.stop().code, Some(0));
+    assert!(!host.path("identity.json").exists());
+}
+
+/// A real proof of the bad sidecar's BLS key, whose secret half is the number one.
+fn proof(tag: &[u8]) -> String {
+    let mut one = [0; 32];
+    one[31] = 1;
+    let secret = SecretKey::from_bytes(&one).expect("a key");
+    let public = secret.sk_to_pk().compress();
+    assert_eq!(contract::Bytes(public.to_vec()).to_string(), BLS);
+    contract::Bytes(secret.sign(&public, tag, &[]).compress().to_vec()).to_string()
+}
+
+#[test]
+fn a_proof_of_possession_is_verified_and_published() {
+    let good = proof(b"BLS_POP_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_");
+    let host = Host::new();
+    // Once for a key that is made, once for one that is known.
+    fs::create_dir(host.path("keys")).expect("folder");
+    for _ in 0..2 {
+        let mut command = host.with_fault("");
+        command.env("CRYFTTEE_PROOF", &good).env("CRYFTTEE_KEYS", host.path("keys"));
+        let running = host.start(command);
+        assert_eq!(public(&host).proof_of_possession.expect("published").to_string(), good);
+        let ended = running.stop();
+        assert!(ended.stderr.contains(&format!("[8/9] The signer proved that it possesses {BLS}")), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_signer_without_proofs_is_taken_at_its_word_and_the_trail_says_so_once() {
+    let host = Host::new();
+    let ended = host.start(host.with_fault("")).stop();
+    assert_eq!(ended.stderr.matches("offers no proof that it possesses 0x97").count(), 1, "{ended:?}");
+}
+
+#[test]
+fn a_proof_that_does_not_verify_is_refused() {
+    let ordinary_signature = proof(b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_");
+    for wrong in [ordinary_signature.as_str(), "0x00", "0x"] {
+        let host = Host::new();
+        let mut command = host.with_fault("");
+        command.env("CRYFTTEE_PROOF", wrong);
+        let ended = host.run(command);
+        refused(&ended, exit::INTEGRITY, &["does not prove that it possesses the BLS key", BLS, "the proof "]);
+        assert!(!host.path("identity.json").exists());
+    }
+}
+
+#[test]
+fn every_step_of_a_start_carries_its_number() {
+    let host = Host::new();
+    let ended = host.start(host.with_fault("")).stop();
+    for step in [
+        "[2/9] Measured ",
+        "[3/9] Accepted ",
+        "[4/9] Launched ",
+        "[5/9] The image that pid ",
+        "[6/9] Attested: ",
+        "[7/9] The signer is ready: ",
+        "[8/9] BLS key ",
+        "[8/9] TLS key ",
+        "[9/9] Ready: ",
+    ] {
+        assert_eq!(ended.stderr.matches(step).count(), 1, "{step:?} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_saved_key_that_the_signer_lacks_names_both_sides_and_key_loss() {
+    let host = Host::new();
+    fs::create_dir(host.path("keys")).expect("folder");
+    assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
+    let ended = host.run(host.with_fault("no-keys"));
+    refused(&ended, exit::UNAVAILABLE, &["BLS key", BLS, "available: none", "key loss or tampering"]);
+    let ended = host.run(host.with_fault("other-keys"));
+    refused(&ended, exit::INTEGRITY, &["BLS key", BLS, "available: 0xa572cbea", "key loss or tampering"]);
+    // Neither led to another key, and what was saved is still what it was.
+    assert_eq!(fs::read_to_string(host.path("state/staking/bls_pubkey")).expect("whole"), format!("{BLS}\n"));
+    assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
+}
+
+#[test]
+fn a_second_verifier_is_refused_and_takes_nothing_from_the_first() {
+    let host = Host::new();
+    let mut running = host.start(host.with_fault(""));
+    // Everything but the state folder and the identity would be its own.
+    let second = Host::new();
+    let mut command = second.with_fault("");
+    command.arg("--identity-state-dir").arg(host.path("state"));
+    command.arg("--identity-file").arg(host.path("identity.json"));
+    refused(&second.run(command), exit::CONFIG, &["another verifier is using"]);
+    assert_eq!(public(&host).node_id.to_string(), NODE);
+    running.notified.clear();
+    assert!(host.path("private/control.sock").exists());
+    assert_eq!(running.stop().code, Some(0));
+}
+
+/// A library that kills its process before the n-th call that changes the disk.
+fn killer(host: &Host) -> Option<PathBuf> {
+    let source = host.path("killer.c");
+    let text = r#"#define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <fcntl.h>
+        #include <signal.h>
+        #include <stdarg.h>
+        #include <stdlib.h>
+        #include <sys/stat.h>
+        #include <unistd.h>
+        static void step(void) {
+            static int done;
+            const char *wanted = getenv("TEST_KILL_AT");
+            if (wanted && __atomic_add_fetch(&done, 1, __ATOMIC_SEQ_CST) == atoi(wanted)) kill(getpid(), SIGKILL);
+        }
+        int rename(const char *from, const char *to) {
+            step();
+            return ((int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename"))(from, to);
+        }
+        int fsync(int fd) { step(); return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd); }
+        int mkdir(const char *path, mode_t mode) {
+            step();
+            return ((int (*)(const char *, mode_t))dlsym(RTLD_NEXT, "mkdir"))(path, mode);
+        }
+        static int opened(const char *name, const char *path, int flags, mode_t mode) {
+            if (flags & O_CREAT) step();
+            return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, name))(path, flags, mode);
+        }
+        #define OPEN(name) int name(const char *path, int flags, ...) { \
+            va_list more; va_start(more, flags); mode_t mode = va_arg(more, mode_t); va_end(more); \
+            return opened(#name, path, flags, mode); }
+        OPEN(open)
+        OPEN(open64)
+    "#;
+    fs::write(&source, text).expect("write");
+    let library = host.path("killer.so");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl").status();
+    built.is_ok_and(|status| status.success()).then_some(library)
+}
+
+/// How many keys of a kind the signer made.
+fn made(keys: &Path, kind: &str) -> usize {
+    fs::read_to_string(keys.join(kind)).unwrap_or_default().lines().count()
+}
+
+fn healed(host: &Host, keys: &Path, after: &str) {
+    for _ in 0..2 {
+        let mut command = host.with_fault("");
+        command.env("CRYFTTEE_KEYS", keys);
+        assert_eq!(host.start(command).stop().code, Some(0), "{after}");
+        assert_eq!((made(keys, "bls"), made(keys, "tls")), (1, 1), "keys that were made, {after}");
+        for (name, expected) in [("bls_pubkey", BLS), ("tls_pubkey", TLS), ("node_id", NODE)] {
+            let saved = fs::read_to_string(host.path("state/staking").join(name)).expect("saved");
+            assert_eq!(saved, format!("{expected}\n"), "{name}, {after}");
+        }
+        assert!(FILES.iter().all(|name| host.path("state").join(name).exists()), "{after}");
+    }
+}
+
+#[test]
+fn a_verifier_killed_before_any_change_to_the_disk_heals_at_its_next_start() {
+    const NAME: &str = "a_verifier_killed_before_any_change_to_the_disk_heals_at_its_next_start";
+    let tools = Host::new();
+    let Some(library) = killer(&tools) else {
+        return support::skip(NAME, "needs a C compiler");
+    };
+    let (mut between_making_and_saving, mut step) = (0, 0);
+    loop {
+        step += 1;
+        assert!(step < 200, "the start never succeeds");
+        let host = Host::new();
+        let keys = host.path("keys");
+        fs::create_dir(&keys).expect("folder");
+        let mut command = host.with_fault("");
+        command.env("CRYFTTEE_KEYS", &keys).env("LD_PRELOAD", &library).env("TEST_KILL_AT", step.to_string());
+        let mut child = command.spawn().expect("spawn");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("wait") {
+                break Some(status);
+            }
+            let stderr = fs::read_to_string(host.path("stderr")).unwrap_or_default();
+            if stderr.contains("[9/9] Ready: ") {
+                break None;
+            }
+            assert!(Instant::now() < deadline, "step {step}: {stderr}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let Some(status) = status else {
+            child.kill().expect("kill");
+            child.wait().expect("wait");
+            break;
+        };
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(libc::SIGKILL),
+            "step {step}: {status}"
+        );
+        let saved = |name: &str| host.path("state").join(name).exists();
+        for (kind, record) in [("bls", "keys/bls_key.json"), ("tls", "keys/tls_key.json")] {
+            between_making_and_saving += usize::from(made(&keys, kind) == 1 && !saved(record));
+        }
+        healed(&host, &keys, &format!("killed before change {step}"));
+    }
+    // The test would show nothing if the library were not asked: each of five files is made, flushed, renamed, its folder
+    // flushed, and before the first of each kind a key was made and not saved.
+    assert!(step > 20, "only {step} changes were seen");
+    assert!(between_making_and_saving >= 6, "{between_making_and_saving}");
+}
+
+/// Runs `body` where mounts are its own. Skipped where that is not allowed.
+fn with_own_mounts(test: &str, body: impl FnOnce() + Send) {
+    use nix::mount::{MsFlags, mount};
+    std::thread::scope(|scope| {
+        let outcome = scope.spawn(|| {
+            if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS) {
+                return support::skip(test, &format!("needs mounts of its own: {error}"));
+            }
+            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
+            body();
+        });
+        outcome.join().expect("the test");
+    });
+}
+
+/// A state folder on a disk of its own, of sixty-four kilobytes.
+fn small_disk(host: &Host) {
+    use nix::mount::{MsFlags, mount};
+    fs::create_dir(host.path("state")).expect("folder");
+    mount(Some("none"), &host.path("state"), Some("tmpfs"), MsFlags::empty(), Some("size=64k,mode=700"))
+        .expect("tmpfs");
+}
+
+fn fill(host: &Host) {
+    let mut file = fs::File::create(host.path("state/filler")).expect("create");
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+}
+
+fn contents(host: &Host) -> Vec<Option<Vec<u8>>> {
+    FILES.iter().map(|name| fs::read(host.path("state").join(name)).ok()).collect()
+}
+
+#[test]
+fn a_full_disk_refuses_leaves_the_old_files_whole_and_heals_when_there_is_room_again() {
+    with_own_mounts("a_full_disk_refuses_leaves_the_old_files_whole_and_heals_when_there_is_room_again", || {
+        let host = Host::new();
+        small_disk(&host);
+        let keys = host.path("keys");
+        fs::create_dir(&keys).expect("folder");
+        let command = || {
+            let mut command = host.with_fault("");
+            command.env("CRYFTTEE_KEYS", &keys);
+            command
+        };
+        // At the first boot: the BLS key is made and cannot be saved.
+        for name in ["staking", "keys"] {
+            fs::create_dir(host.path("state").join(name)).expect("folder");
+        }
+        fs::write(host.path("state/staking/.lock"), "").expect("file");
+        fill(&host);
+        refused(&host.run(command()), exit::IO, &["keep the public keys", "bls_key.json", "No space left"]);
+        assert!(contents(&host).iter().all(Option::is_none), "nothing is half there");
+        refused(&host.run(command()), exit::IO, &["bls_key.json", "No space left"]);
+        assert_eq!((made(&keys, "bls"), made(&keys, "tls")), (1, 0));
+        fs::remove_file(host.path("state/filler")).expect("room again");
+        healed(&host, &keys, "the disk was full");
+        // At a later one, where a file has to be completed.
+        fs::remove_file(host.path("state/keys/tls_key.json")).expect("remove");
+        let before = contents(&host);
+        fill(&host);
+        refused(&host.run(command()), exit::IO, &["tls_key.json", "No space left"]);
+        assert_eq!(contents(&host), before);
+        fs::remove_file(host.path("state/filler")).expect("room again");
+        healed(&host, &keys, "the disk was full again");
+    });
+}
+
+#[test]
+fn a_read_only_disk_refuses_and_leaves_the_old_files_as_they_are() {
+    use nix::mount::{MsFlags, mount};
+    with_own_mounts("a_read_only_disk_refuses_and_leaves_the_old_files_as_they_are", || {
+        let host = Host::new();
+        small_disk(&host);
+        assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
+        let before = contents(&host);
+        assert!(before.iter().all(Option::is_some));
+        let flags =
+            |read_only: bool| if read_only { MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY } else { MsFlags::MS_REMOUNT };
+        let remount =
+            |read_only| mount(None::<&str>, &host.path("state"), None::<&str>, flags(read_only), None::<&str>);
+        remount(true).expect("remount");
+        refused(&host.run(host.with_fault("")), exit::IO, &["Read-only file system"]);
+        assert_eq!(contents(&host), before);
+        remount(false).expect("remount");
+        assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
+        assert_eq!(contents(&host), before);
+    });
+}
