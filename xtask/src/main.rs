@@ -29,6 +29,9 @@ enum Command {
     Bench(bench::BenchArgs),
     #[command(hide = true)]
     PlaySystemd(stage::PlaySystemdArgs),
+    /// Be a signer that gives one answer to everybody (used by bench).
+    #[command(hide = true)]
+    CannedSigner,
 }
 
 fn main() -> ExitCode {
@@ -40,5 +43,6 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(args),
         Command::Bench(args) => bench::run(args),
         Command::PlaySystemd(args) => stage::play_systemd(args),
+        Command::CannedSigner => bench::canned_signer(),
     }
 }

@@ -7,6 +7,7 @@ mod binaries;
 mod by_hand;
 mod client;
 mod folder;
+mod heard;
 mod helper;
 mod interrupt;
 mod notify;
@@ -18,6 +19,7 @@ pub(crate) use binaries::{Binaries, BuildError, workspace};
 pub(crate) use by_hand::ByHand;
 pub(crate) use client::{CallError, get, post};
 pub(crate) use folder::{Folder, FolderError};
+pub(crate) use heard::Heard;
 pub(crate) use helper::{PlaySystemdArgs, play_systemd};
 pub(crate) use interrupt::{Interrupt, InterruptError, Interrupted};
 pub(crate) use process::ProcessError;
@@ -66,6 +68,7 @@ impl Stage {
             pin,
             signer_url: self.signer.url.clone(),
             watch_interval: None,
+            flags: Vec::new(),
         }
     }
 }

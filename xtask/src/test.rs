@@ -168,6 +168,10 @@ fn run_suite(container: &Container<'_>, scenarios: &[Scenario]) -> Tally {
                 println!("ok   {suite} {name} ({seconds:.1} s)");
                 tally.passed += 1;
             }
+            Verdict::Skipped { reason } => {
+                println!("SKIP {suite} {name} ({seconds:.1} s): {reason}");
+                tally.skipped += 1;
+            }
             Verdict::Failed { reason, evidence } => {
                 println!("FAIL {suite} {name} ({seconds:.1} s): {reason}");
                 evidence.lines().for_each(|line| println!("     | {line}"));

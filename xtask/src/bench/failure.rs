@@ -21,6 +21,24 @@ pub(super) enum BenchError {
     #[error("attack: {0}")]
     Attack(#[from] AttackError),
     #[error(transparent)]
+    Load(#[from] super::load::LoadError),
+    #[error("read a signature: {0}")]
+    Signature(#[source] contract::bytes::NotBytes),
+    #[error("the sidecar names no BLS key")]
+    NoKey,
+    #[error("watch or signal pid {pid}: {source}")]
+    Watch { pid: u32, source: std::io::Error },
+    #[error("pid {pid} outlived {what}")]
+    Outlived { pid: u32, what: &'static str },
+    #[error("the first request after a kill was not answered: {0}")]
+    AfterKill(String),
+    #[error("requests went unanswered: {lost} lost in the queue, {wrong} with a wrong answer")]
+    Answers { lost: u64, wrong: u64 },
+    #[error("the clients get no further: {0:?}")]
+    NoProgress(super::load::Counts),
+    #[error("a reload of a good sidecar failed: {0}")]
+    Reload(String),
+    #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("{operation} {}: {source}", path.display())]
     File { operation: &'static str, path: PathBuf, source: std::io::Error },

@@ -38,7 +38,8 @@ pub(super) fn memory_and_time(stage: &Stage) -> Result<Measured, BenchError> {
     Ok(Measured { values: vec![pss, percent], how })
 }
 
-fn pss_mib(pid: u32) -> Result<f64, BenchError> {
+/// The sidecar's or the verifier's share of memory, from `smaps_rollup`.
+pub(super) fn pss_mib(pid: u32) -> Result<f64, BenchError> {
     let path = PathBuf::from(format!("/proc/{pid}/smaps_rollup"));
     let text = std::fs::read_to_string(&path).map_err(|source| BenchError::File {
         operation: "read",
@@ -53,7 +54,7 @@ fn pss_mib(pid: u32) -> Result<f64, BenchError> {
 }
 
 /// User and system time of all threads, ended ones too.
-fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
+pub(super) fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
     let raw = i32::try_from(pid).unwrap_or_default();
     let clock = clock_getcpuclockid(Pid::from_raw(raw)).and_then(clock_gettime);
     clock.map(Duration::from).map_err(|source| BenchError::CpuTime { pid, source })

@@ -13,7 +13,7 @@ use super::{BenchError, Measured, median};
 use crate::stage::{self, ByHand, Stage, Unit};
 
 /// The size of the released sidecar that operators know.
-const RELEASED_MIB: u64 = 15;
+pub(super) const RELEASED_MIB: u64 = 15;
 /// A size that is large for a sidecar.
 const LARGE_MIB: u64 = 50;
 /// Runs of each kind, taken in turns so that both see the same machine.
@@ -77,7 +77,17 @@ fn starts(stage: &Stage, mib: u64) -> Result<Starts, BenchError> {
 
 /// A copy of the sidecar with zeroes after the ELF, which the loader does not look at.
 fn padded(stage: &Stage, mib: u64) -> Result<PathBuf, BenchError> {
-    let path = stage.folder.path().join(format!("cryfttee-{mib}mib"));
+    padded_in(stage, stage.folder.path(), &format!("cryfttee-{mib}mib"), mib)
+}
+
+/// The same in another folder, which is made.
+pub(super) fn padded_in(stage: &Stage, folder: &Path, name: &str, mib: u64) -> Result<PathBuf, BenchError> {
+    let path = folder.join(name);
+    std::fs::create_dir_all(folder).map_err(|source| BenchError::File {
+        operation: "make",
+        path: folder.to_owned(),
+        source,
+    })?;
     let failed = |operation| {
         let path = path.clone();
         move |source| BenchError::File { operation, path, source }

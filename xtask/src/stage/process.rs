@@ -48,6 +48,8 @@ pub(super) struct Gifts<'a> {
     pub(super) notify: bool,
     /// The watchdog's time.
     pub(super) watchdog: Option<Duration>,
+    /// Where its stderr goes; `None`: into the log, as stdout does.
+    pub(super) stderr: Option<OwnedFd>,
 }
 
 impl Process {
@@ -61,7 +63,8 @@ impl Process {
     ) -> Result<Self, ProcessError> {
         let log_error = |source| ProcessError::Log { log: log.clone(), source };
         let out = File::create(&log).map_err(log_error)?;
-        let err = out.try_clone().map_err(log_error)?;
+        let err = gifts.stderr.map_or_else(|| out.try_clone().map(Stdio::from), |fd| Ok(fd.into()));
+        let err = err.map_err(log_error)?;
         // Resolved by the kernel after the fork, so it is this very program even if the file was replaced.
         let mut helper = Command::new("/proc/self/exe");
         helper.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

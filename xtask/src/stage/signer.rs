@@ -15,7 +15,7 @@ const ANNOUNCEMENT: &str = "listening on ";
 pub(crate) struct DevSigner {
     /// Where it listens.
     pub(crate) url: String,
-    _process: Process,
+    process: Process,
 }
 
 /// Why there is no signer.
@@ -39,14 +39,31 @@ impl DevSigner {
         let keys = folder.join("signer-keys");
         std::fs::create_dir(&keys).map_err(SignerError::Keys)?;
         let arguments = ["--listen".as_ref(), "127.0.0.1:0".as_ref(), "--keys".as_ref(), keys.as_os_str()];
-        let mut process = Process::start(program, arguments, &[], Gifts::default(), folder.join("signer.log"))?;
+        let process = Process::start(program, arguments, &[], Gifts::default(), folder.join("signer.log"))?;
+        Self::announced(process, interrupt)
+    }
+
+    /// Starts the bench's signer, which gives the same answer to everybody, in the dev signer's place.
+    pub(crate) fn canned(folder: &Path, interrupt: &Interrupt) -> Result<Self, SignerError> {
+        // Ourselves: the helper is this program, too.
+        let program = Path::new("/proc/self/exe");
+        let process = Process::start(program, ["canned-signer"], &[], Gifts::default(), folder.join("canned.log"))?;
+        Self::announced(process, interrupt)
+    }
+
+    /// Its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    fn announced(mut process: Process, interrupt: &Interrupt) -> Result<Self, SignerError> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             let announced = process.output();
             let url = announced.lines().find_map(|line| line.split_once(ANNOUNCEMENT).map(|(_, url)| url.trim()));
             // A line without its end may be half a line.
             if let Some(url) = url.filter(|_| announced.ends_with('\n')) {
-                return Ok(Self { url: url.to_owned(), _process: process });
+                return Ok(Self { url: url.to_owned(), process });
             }
             if let Some(status) = process.ended()? {
                 return Err(SignerError::Ended { status, said: process.last_line() });

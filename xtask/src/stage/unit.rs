@@ -1,6 +1,7 @@
 //! One run of the verifier as a service: systemd's part of the conversation.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use contract::Digest;
 
+use super::heard::Heard;
 use super::helper::exec_at;
 use super::interrupt::{Interrupt, Interrupted};
 use super::notify::NotifySocket;
@@ -32,6 +34,8 @@ pub(crate) struct UnitSettings {
     pub(crate) signer_url: String,
     /// The time between re-checks; `None` is the verifier's default.
     pub(crate) watch_interval: Option<Duration>,
+    /// Further flags of the verifier, with their values.
+    pub(crate) flags: Vec<(&'static str, OsString)>,
 }
 
 /// A verifier that was started.
@@ -88,6 +92,17 @@ pub(crate) enum UnitError {
 impl Unit {
     /// Makes the folder and both sockets, and starts the verifier.
     pub(crate) fn start(settings: &UnitSettings) -> Result<Self, UnitError> {
+        Self::start_with(settings, None)
+    }
+
+    /// The same, with what the verifier says on stderr heard line by line, as it comes.
+    pub(crate) fn start_heard(settings: &UnitSettings) -> Result<(Self, Heard), UnitError> {
+        let log = settings.folder.join("verifier.log");
+        let (heard, stderr) = Heard::listen(&log).map_err(unprepared(&log))?;
+        Ok((Self::start_with(settings, Some(stderr))?, heard))
+    }
+
+    fn start_with(settings: &UnitSettings, stderr: Option<OwnedFd>) -> Result<Self, UnitError> {
         let folder = &settings.folder;
         let at = |name: &str| folder.join(name);
         for path in [folder.clone(), at("pins.d"), at("run"), at("state")] {
@@ -110,6 +125,7 @@ impl Unit {
             notify_socket: Some(&notify_path),
             notify: true,
             watchdog: Some(WATCHDOG),
+            stderr,
         };
         let arguments = settings.arguments(&config, &socket);
         let process = Process::start(&settings.verifier, &arguments, &[], gifts, at("verifier.log"))?;
@@ -177,6 +193,19 @@ impl Unit {
         self.wait("WATCHDOG=1", within, interrupt, |event| matches!(event, Event::Watchdog).then_some(()))
     }
 
+    /// Takes what it said meanwhile, so that it never waits for a listener. Err once it has ended.
+    pub(crate) fn keep_up(&mut self) -> Result<(), UnitError> {
+        loop {
+            let events = self.look()?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            if let Some(Event::Ended(status)) = events.into_iter().find(|event| matches!(event, Event::Ended(_))) {
+                return Err(UnitError::Ended { status, awaited: "the end of the bench", said: self.last_line() });
+            }
+        }
+    }
+
     /// Waits for its end, whatever it says on the way; true beside the status if it ever said READY.
     pub(crate) fn wait_end(&mut self, interrupt: &Interrupt) -> Result<(ExitStatus, bool), UnitError> {
         let mut was_ready = false;
@@ -241,7 +270,7 @@ impl UnitSettings {
         let interval = self.watch_interval.map(|time| format!("{}ms", time.as_millis()));
         let mut flags: Vec<(&str, &OsStr)> = vec![("--cryfttee-signer", "true".as_ref())];
         let (pins, control, state) = (at("pins.d"), at("run/control.sock"), at("state"));
-        let verifier_state = at("verifier");
+        let (verifier_state, identity) = (at("verifier"), at("identity.json"));
         flags.extend([
             ("--config", config.as_os_str()),
             ("--cryfttee-binary", self.sidecar.as_os_str()),
@@ -249,6 +278,7 @@ impl UnitSettings {
             ("--web3signer-url", self.signer_url.as_ref()),
             ("--control-socket", control.as_os_str()),
             ("--identity-state-dir", state.as_os_str()),
+            ("--identity-file", identity.as_os_str()),
             // The tamper mark of the flipped byte belongs to the demo, not to the host.
             ("--state-dir", verifier_state.as_os_str()),
             // A build folder is often its group's too, and cargo links a binary under two names.
@@ -258,6 +288,7 @@ impl UnitSettings {
             ("--trust-require", "always".as_ref()),
         ]);
         flags.extend(interval.as_deref().map(|interval| ("--watch-interval", OsStr::new(interval))));
+        flags.extend(self.flags.iter().map(|(flag, value)| (*flag, value.as_os_str())));
         let flat = flags.iter().flat_map(|(flag, value)| [OsString::from(flag), (*value).to_owned()]);
         [OsString::from("run")].into_iter().chain(flat).collect()
     }

@@ -27,6 +27,10 @@ pub(super) struct Container<'a> {
 /// How a scenario ended.
 pub(super) enum Verdict {
     Passed,
+    /// The scenario found out that this host cannot show its claim.
+    Skipped {
+        reason: String,
+    },
     /// `evidence` is what the scenario printed, then the journal of the units.
     Failed {
         reason: String,
@@ -96,7 +100,10 @@ impl Container<'_> {
         let passed = passed.exists();
         Ok(match ended {
             // The exit code alone would also be 0 for a container that was shut down before the scenario's end.
-            Some(status) if status.success() && passed => Verdict::Passed,
+            Some(status) if status.success() && passed => match told(share, "SKIPPED: ") {
+                Some(reason) => Verdict::Skipped { reason },
+                None => Verdict::Passed,
+            },
             Some(status) => Verdict::Failed { reason: reason(share, status), evidence: evidence(share) },
             None => Verdict::Failed {
                 reason: format!("not at an end after {} s; killed", DEADLINE.as_secs()),
@@ -172,13 +179,19 @@ fn wait(container: &mut Child) -> std::io::Result<Option<ExitStatus>> {
     }
 }
 
-/// The claim that did not hold, as the scenario said it.
-fn reason(share: &Path, status: ExitStatus) -> String {
+/// What the scenario said last after `word`.
+fn told(share: &Path, word: &str) -> Option<String> {
     let output = fs::read(share.join("output")).unwrap_or_default();
     let output = String::from_utf8_lossy(&output);
-    match output.lines().rfind(|line| line.starts_with("FAILED: ")) {
-        Some(line) => line.to_owned(),
-        None if output.is_empty() => format!("the container ended with {status} before the scenario began"),
+    output.lines().rev().find_map(|line| line.strip_prefix(word)).map(str::to_owned)
+}
+
+/// The claim that did not hold, as the scenario said it.
+fn reason(share: &Path, status: ExitStatus) -> String {
+    let output = share.join("output").metadata().map_or(0, |output| output.len());
+    match told(share, "FAILED: ") {
+        Some(claim) => format!("FAILED: {claim}"),
+        None if output == 0 => format!("the container ended with {status} before the scenario began"),
         None => format!("a command of the scenario failed ({status})"),
     }
 }
@@ -197,4 +210,19 @@ fn evidence(share: &Path) -> String {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_scenario_said_last_is_what_is_reported_and_a_word_inside_a_line_is_not() {
+        let share = tempfile::tempdir().expect("a folder");
+        assert_eq!(told(share.path(), "SKIPPED: "), None);
+        let output = "it was not SKIPPED: no\nSKIPPED: first\n\u{ff}\nSKIPPED: no memory\nmore\n";
+        fs::write(share.path().join("output"), output).expect("write");
+        assert_eq!(told(share.path(), "SKIPPED: ").as_deref(), Some("no memory"));
+        assert_eq!(told(share.path(), "FAILED: "), None);
+    }
 }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::stage::{Binaries, digest_of};
 
 /// What stands in `systemd/`, and where a package puts it.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("cryfttee.socket", "usr/lib/systemd/system/cryfttee.socket"),
     ("cryftgo-tee.service", "usr/lib/systemd/system/cryftgo-tee.service"),
     ("cryftgo-tee-down.service", "usr/lib/systemd/system/cryftgo-tee-down.service"),
@@ -15,9 +16,13 @@ const FILES: [(&str, &str); 8] = [
     ("cryftgo-tee.tmpfiles", "usr/lib/tmpfiles.d/cryftgo-tee.conf"),
     ("cryftgo-tee.preset", "usr/lib/systemd/system-preset/50-cryftgo-tee.preset"),
     ("cryftgo-tee.toml", "etc/cryftgo-tee/cryftgo-tee.toml"),
+    ("examples/tcp.conf", "usr/share/doc/cryftgo-tee/examples/tcp.conf"),
     // No package has this one: it stands for the Web3Signer of a real host.
     ("dev/cryfttee-devsigner.service", "usr/lib/systemd/system/cryfttee-devsigner.service"),
 ];
+
+/// A sidecar with the faults that the genuine one cannot be made to show. No package has it either.
+const BAD_SIDECAR: &str = "usr/local/lib/cryftgo-tee-tests/bad-sidecar";
 
 /// A staged tree; containers see it as `/package` and copy it over their root.
 pub(super) struct Package {
@@ -37,6 +42,7 @@ impl Package {
         package.copy(&binaries.verifier, "usr/bin/cryftgo-tee", 0o755)?;
         package.copy(&binaries.sidecar, "usr/bin/cryfttee", 0o755)?;
         package.copy(&binaries.signer, "usr/bin/cryfttee-devsigner", 0o755)?;
+        package.copy(&bad_sidecar(&binaries.target)?, BAD_SIDECAR, 0o755)?;
         // This program itself, as the client. By its link in /proc: a build may have replaced the file meanwhile.
         package.copy(Path::new("/proc/self/exe"), "usr/local/bin/xtask", 0o755)?;
         let source = super::host::workspace().join("systemd");
@@ -73,6 +79,23 @@ impl Package {
         }
         make_folder(&folder)?;
         Ok(path)
+    }
+}
+
+/// Builds the bad sidecar, an example of the root package, and says where it is.
+fn bad_sidecar(target: &Path) -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        // The workspace, as for the other programs: with another selection most dependencies would be compiled again.
+        .args(["build", "--release", "--locked", "--workspace", "--example", "bad-sidecar"])
+        .current_dir(super::host::workspace())
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("start cargo to build the bad sidecar: {error}"))?;
+    if status.success() {
+        Ok(target.join("release/examples/bad-sidecar"))
+    } else {
+        Err(format!("cargo build of the bad sidecar failed ({status}); its own message is above"))
     }
 }
 
