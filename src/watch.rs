@@ -163,6 +163,8 @@ struct DiskLook {
     look: oneshot::Receiver<OnDisk>,
     /// It was told that it takes long.
     slow: bool,
+    /// A check that came meanwhile may be about a change that this look was too early for.
+    again: bool,
 }
 
 /// A check that is under way.
@@ -273,7 +275,12 @@ impl Watch {
                         Err(finding) => self.found = Some(finding),
                     }
                 }
-                on_disk = disk_looked(&mut self.disk_look, &self.disk.path) => return Ok(Ok(Seen::OnDisk(on_disk))),
+                (on_disk, again) = disk_looked(&mut self.disk_look, &self.disk.path) => {
+                    if again {
+                        self.begin_disk_look();
+                    }
+                    return Ok(Ok(Seen::OnDisk(on_disk)));
+                }
                 hint = next_hint(&mut self.hints) => match hint {
                     // Most mounts of a host are none of ours.
                     Hint::Mounts => self.due |= self.mounts_changed(),
@@ -307,13 +314,19 @@ impl Watch {
             inspector.look()
         })?;
         self.check = Some(Check { began: Instant::now(), look });
-        // One that stands still is waited for, and not joined by another.
-        if self.disk_look.is_none() {
-            let disk = self.disk.clone();
-            let started = blocking::start(move || disk.look()).ok();
-            self.disk_look = started.map(|look| DiskLook { began: Instant::now(), look, slow: false });
+        match &mut self.disk_look {
+            None => self.begin_disk_look(),
+            // One that stands still is waited for, and not joined by another.
+            Some(under_way) => under_way.again = true,
         }
         Ok(())
+    }
+
+    /// Where the system has no thread for it, the next check tries again.
+    fn begin_disk_look(&mut self) {
+        let disk = self.disk.clone();
+        let started = blocking::start(move || disk.look()).ok();
+        self.disk_look = started.map(|look| DiskLook { began: Instant::now(), look, slow: false, again: false });
     }
 
     /// Whether the mounts over the binary are not what they were.
@@ -339,11 +352,11 @@ async fn next_hint(hints: &mut Option<Hints>) -> Hint {
     }
 }
 
-/// What the look at the disk brought; never returns where there is none. One that takes long says so once, and is waited
-/// for: a disk is no reason to end a sidecar that runs from memory.
-async fn disk_looked(under_way: &mut Option<DiskLook>, path: &Path) -> OnDisk {
+/// What the look at the disk brought, and whether another one is wanted; never returns where there is none. One that takes
+/// long says so once, and is waited for: a disk is no reason to end a sidecar that runs from memory.
+async fn disk_looked(under_way: &mut Option<DiskLook>, path: &Path) -> (OnDisk, bool) {
     const PATIENCE: Duration = Duration::from_secs(2);
-    let Some(DiskLook { began, look, slow }) = under_way else { return std::future::pending().await };
+    let Some(DiskLook { began, look, slow, again }) = under_way else { return std::future::pending().await };
     let on_disk = if *slow {
         blocking::wait(look).await
     } else {
@@ -351,14 +364,15 @@ async fn disk_looked(under_way: &mut Option<DiskLook>, path: &Path) -> OnDisk {
             Ok(on_disk) => on_disk,
             Err(_) => {
                 *slow = true;
-                return OnDisk::Unusable {
-                    why: format!("looking at {} takes longer than {PATIENCE:?}", path.display()),
-                };
+                let why = format!("looking at {} takes longer than {PATIENCE:?}", path.display());
+                return (OnDisk::Unusable { why }, false);
             }
         }
     };
+    // On a disk that slow the timed check is often enough.
+    let again = *again && !*slow;
     *under_way = None;
-    on_disk
+    (on_disk, again)
 }
 
 /// What a finding really is. A sidecar that ended while it was measured has no image any more: that is a crash, not

@@ -11,6 +11,9 @@ use std::process::{Command, Output, Stdio};
 
 use canned::{BLS, Canned, NODE_ID, OTHER_BLS, TLS, refusal};
 
+/// Of a sidecar that nobody measured here.
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 /// A folder with a sidecar's socket and a store, and the command that is told of them.
 struct Host(tempfile::TempDir);
 
@@ -54,6 +57,16 @@ impl Host {
         std::fs::create_dir(host.path("pins.d")).expect("folder");
         host.write("cryftgo-tee.toml", "");
         host
+    }
+
+    /// What a running verifier publishes, and a field of a later version.
+    fn publish(&self, bls: &str) {
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("boot id");
+        let published = serde_json::json!({
+            "node_id": NODE_ID, "bls_pubkey": bls, "tls_pubkey": TLS, "certificate": "", "digest": DIGEST,
+            "cryfttee_version": "0.1.0", "boot_id": boot_id.trim(), "written_at": "2026-11-25T12:00:00Z", "more": 1,
+        });
+        self.write("identity.json", &published.to_string());
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -216,8 +229,7 @@ fn status_says_ready_by_its_exit_code() {
 fn identity_is_read_from_the_store_else_from_what_the_verifier_publishes() {
     let host = Host::new(&Canned::well());
     assert!(host.run(&["identity"], b"").refused(69).contains("no identity yet"));
-    let published = format!(r#"{{"node_id":"{NODE_ID}","bls_pubkey":"{OTHER_BLS}","tls_pubkey":"{TLS}","more":1}}"#);
-    host.write("identity.json", &published);
+    host.publish(OTHER_BLS);
     let found = host.run(&["identity", "--json"], b"").json();
     assert_eq!(found["bls_pubkey"], OTHER_BLS);
     assert_eq!(found["from"], host.path("identity.json").to_str().expect("text"));
@@ -258,7 +270,7 @@ fn a_user_who_may_not_read_the_store_gets_what_is_published_and_no_socket_but_a_
         }
     };
     assert!(ended.refused(69).contains("may not read"), "{ended:?}");
-    host.write("identity.json", &format!(r#"{{"node_id":"{NODE_ID}","bls_pubkey":"{BLS}","tls_pubkey":"{TLS}"}}"#));
+    host.publish(BLS);
     let ended = as_nobody(&["identity"]).expect("run");
     assert!(ended.printed().contains("identity.json"), "{ended:?}");
     // The socket may be used, the reference values may not be read.
@@ -286,7 +298,7 @@ fn a_damaged_identity_is_never_no_identity() {
         host.save_keys();
         host.write(name, content);
         // Another file that would do must not be taken instead.
-        host.write("identity.json", &format!(r#"{{"bls_pubkey":"{OTHER_BLS}"}}"#));
+        host.publish(OTHER_BLS);
         assert!(host.run(&["identity"], b"").refused(65).contains("state/"), "{name}");
         host.run(&["sign", "bls", "--type", "BLOCK"], b"hi").refused(65);
     }

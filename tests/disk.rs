@@ -82,6 +82,22 @@ fn a_file_renamed_over_the_running_one_is_told_at_once_and_the_appraised_image_r
 }
 
 #[test]
+fn a_change_while_a_look_is_under_way_is_told_by_the_next_one_and_not_an_interval_later() {
+    // The first look begins at READY and takes some milliseconds.
+    for delay in [0, 1, 2, 3, 5, 8, 13] {
+        let copied = Copied::new();
+        let running = copied.host.start(copied.command());
+        let other = copied.other_version("x");
+        std::thread::sleep(Duration::from_millis(delay));
+        let began = Instant::now();
+        fs::rename(&other, &copied.binary).expect("rename");
+        running.wait_for_line("Tamper pending: sha256:");
+        assert!(began.elapsed() < Duration::from_secs(5), "after {delay} ms: {:?}", began.elapsed());
+        assert_eq!(running.stop().code, Some(0));
+    }
+}
+
+#[test]
 fn a_write_into_the_file_in_place_is_told_at_once() {
     let copied = Copied::new();
     let running = copied.host.start(copied.command());
