@@ -3,6 +3,7 @@
 
 mod finding;
 mod guard;
+mod prove;
 mod reload;
 mod signals;
 mod start;

@@ -7,91 +7,31 @@
 mod budget;
 mod disk;
 mod files;
+mod finding;
 mod health;
 mod inspect;
 pub mod lifecycle;
 mod quarantine;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use contract::exit;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 pub use budget::{OverBudget, RestartLog};
 pub use disk::{DiskCheck, OnDisk};
 pub use files::{Hint, Hints, mounts_over};
+pub use finding::Finding;
 pub use health::{Asking, Change, Health, HealthSettings, Keys};
 pub use inspect::{Inspector, Looked, MappingFinding, ProcessFinding, Rules};
-pub use quarantine::{Evidence, forget_oldest};
+pub use quarantine::{Evidence, Gathering, forget_oldest};
 
 use crate::blocking;
 use crate::launch::{self, Child, LaunchError, Stopped};
-use crate::sidecar::SidecarError;
-
-/// The running sidecar is not what was appraised, or can no longer be told to be: both end it, but only the first is
-/// tampering. A host that stood still, or a disk that did, must not lock a validator.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each variant is the finding")]
-pub enum Finding {
-    #[error(transparent)]
-    Process(#[from] ProcessFinding),
-    #[error("somebody else answered on the private socket")]
-    Forged(#[source] SidecarError),
-    #[error(
-        "the public socket was shut down by the sidecar; no client can be accepted on it any more: systemctl restart cryfttee.socket cryftgo-tee"
-    )]
-    SocketShutDown,
-    #[error("look at the public socket")]
-    LookAtSocket(#[source] io::Error),
-    #[error("start a thread to measure the running image on")]
-    NoThread(#[source] io::Error),
-    #[error("measuring the running image took longer than {0:?}")]
-    TooSlow(Duration),
-}
-
-impl Finding {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Process(finding) => finding.exit_code(),
-            Self::Forged(_) => exit::INTEGRITY,
-            Self::SocketShutDown => exit::UNAVAILABLE,
-            Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => exit::OS,
-        }
-    }
-
-    /// Whether it came from a check, which thereby was done, and in time.
-    pub const fn is_of_a_check(&self) -> bool {
-        matches!(self, Self::Process(_))
-    }
-
-    /// What it is about, for telling it once.
-    pub fn about(&self) -> String {
-        match self {
-            Self::Process(finding) => finding.about(),
-            Self::Forged(_) => "forged".to_owned(),
-            finding => finding.to_string(),
-        }
-    }
-
-    /// Whether a new sidecar is all it takes.
-    pub const fn is_mended_by_a_restart(&self) -> bool {
-        matches!(self, Self::Process(ProcessFinding::Outdated { .. }))
-    }
-
-    /// Whether it is tampering beyond doubt, which locks.
-    pub const fn is_tampering(&self) -> bool {
-        match self {
-            Self::Process(finding) => finding.is_tampering(),
-            Self::Forged(_) => true,
-            Self::SocketShutDown | Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => false,
-        }
-    }
-}
 
 /// Something that whoever watches tells, and that does not end the watch.
 #[derive(Debug)]
@@ -103,6 +43,8 @@ pub enum Seen {
         /// What else it brought to light.
         looked: Looked,
     },
+    /// What a check brought to light that also found what should not be there; that comes next.
+    Looked(Looked),
     /// The file on disk and the reference values, as the look at them that goes with each check found them.
     OnDisk(OnDisk),
     /// Web3Signer is away, for this reason.
@@ -153,7 +95,9 @@ pub struct Watch {
     due: bool,
     check: Option<Check>,
     /// What a check found, until it was judged: whoever drops [`Watch::next`] meanwhile must not lose it.
-    found: Option<Finding>,
+    found: VecDeque<Finding>,
+    /// The last check found no image in a process that lives.
+    unseen: bool,
 }
 
 /// A look at the disk that is under way.
@@ -200,7 +144,8 @@ impl Watch {
             // What changed on disk since the binary was measured gave no hint yet.
             due: true,
             check: None,
-            found: None,
+            found: VecDeque::new(),
+            unseen: false,
         }
     }
 
@@ -235,12 +180,19 @@ impl Watch {
         is_shut_down: impl Fn() -> io::Result<bool>,
     ) -> Result<Result<Seen, Outcome>, LaunchError> {
         loop {
-            if let Some(finding) = &self.found {
-                let explained = explained(child, finding).await?;
+            if let Some(finding) = self.found.front() {
+                let meaning = explained(child, finding).await?;
                 // Taken only now that nothing is waited for any more.
-                let found = self.found.take().map(Outcome::Found);
-                if let Some(outcome) = explained.or(found) {
-                    return Ok(Err(outcome));
+                let found = self.found.pop_front().map(Outcome::Found);
+                match meaning {
+                    Meaning::Other(outcome) => return Ok(Err(outcome)),
+                    // A program that is executed by another thread than the first has no image for a moment.
+                    Meaning::Unseen if !self.unseen => (self.unseen, self.due) = (true, true),
+                    Meaning::Unseen | Meaning::Itself => {
+                        if let Some(found) = found {
+                            return Ok(Err(found));
+                        }
+                    }
                 }
             }
             if self.due && self.check.is_none() {
@@ -270,9 +222,16 @@ impl Watch {
                 },
                 (began, looked) = looked(&mut self.check, deadline(self.interval)) => {
                     self.check = None;
+                    self.unseen &= looked.is_err();
                     match looked {
-                        Ok(looked) => return Ok(Ok(Seen::Checked { took: began.elapsed(), looked })),
-                        Err(finding) => self.found = Some(finding),
+                        Ok(looked) if looked.findings.is_empty() => {
+                            return Ok(Ok(Seen::Checked { took: began.elapsed(), looked }));
+                        }
+                        Ok(mut looked) => {
+                            self.found.extend(looked.findings.drain(..).map(Finding::from));
+                            return Ok(Ok(Seen::Looked(looked)));
+                        }
+                        Err(finding) => self.found.push_back(finding),
                     }
                 }
                 (on_disk, again) = disk_looked(&mut self.disk_look, &self.disk.path) => {
@@ -375,18 +334,28 @@ async fn disk_looked(under_way: &mut Option<DiskLook>, path: &Path) -> (OnDisk, 
     (on_disk, again)
 }
 
+/// What a finding really is.
+enum Meaning {
+    /// What it says.
+    Itself,
+    /// This.
+    Other(Outcome),
+    /// Nothing was there to look at, in a process that lives.
+    Unseen,
+}
+
 /// What a finding really is. A sidecar that ended while it was measured has no image any more: that is a crash, not
 /// tampering. An image that could be measured and is another one is tampering even if the process is gone now.
-async fn explained(child: &mut Child, finding: &Finding) -> Result<Option<Outcome>, LaunchError> {
+async fn explained(child: &mut Child, finding: &Finding) -> Result<Meaning, LaunchError> {
     if !matches!(finding, Finding::Process(finding) if finding.may_be_absence()) {
-        return Ok(None);
+        return Ok(Meaning::Itself);
     }
     if let Some(ended) = child.ended_already().await? {
-        return Ok(Some(Outcome::Ended(ended)));
+        return Ok(Meaning::Other(Outcome::Ended(ended)));
     }
     let pid = child.pid();
-    let headless = || Outcome::Found(Finding::Process(ProcessFinding::Headless { pid }));
-    Ok(launch::is_headless(pid).then(headless))
+    let headless = || Meaning::Other(Outcome::Found(Finding::Process(ProcessFinding::Headless { pid })));
+    Ok(if launch::is_headless(pid) { headless() } else { Meaning::Unseen })
 }
 
 fn ticks(interval: Duration) -> Interval {

@@ -284,7 +284,7 @@ fn a_clock_that_jumps_a_day_either_way_locks_nothing_and_stops_no_check() {
     let clock = copied.host.path("clock");
     fs::write(&clock, "0").expect("write");
     let mut command = copied.command();
-    command.args(["--watch-interval", "100ms", "--watch-health-interval", "100ms", "--watch-health-failures", "1"]);
+    command.args(["--watch-interval", "100ms", "--watch-health-interval", "100ms", "--watch-health-failures", "50"]);
     command.env("LD_PRELOAD", &library).env("TEST_CLOCK", &clock).env("WATCHDOG_USEC", "60000000");
     let mut running = copied.host.start(command);
     let sidecar = running.sidecar();

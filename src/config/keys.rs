@@ -213,7 +213,14 @@ pub const KEYS: &[Key] = &[
         Kind::Time,
         "5s",
         "TIME",
-        "How often the sidecar is asked whether it and its signer are well, and how long an answer may take",
+        "How often the sidecar is asked whether it and its signer are well",
+    ),
+    key(
+        "watch.health_timeout",
+        Kind::Time,
+        "5s",
+        "TIME",
+        "How long an answer may take; the sidecar itself waits up to 4 s for its signer before it says that it is away",
     ),
     key(
         "watch.health_failures",

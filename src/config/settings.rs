@@ -200,6 +200,7 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         )?,
         health: HealthSettings {
             interval: values.time("watch.health_interval")?,
+            timeout: values.time("watch.health_timeout")?,
             failures: values.get("watch.health_failures")?,
         },
         on_mismatch: values.word("on_mismatch", &[("kill", OnMismatch::Kill), ("alert", OnMismatch::Alert)])?,

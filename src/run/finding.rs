@@ -4,16 +4,19 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use contract::Digest;
+
 use super::Verifier;
 use super::guard::{Guarded, Judged, Lost};
-use super::start::Sidecar;
 use crate::audit::{Action, Audit, Event};
 use crate::blocking;
 use crate::config::OnMismatch;
 use crate::error::{Error, one_line};
+use crate::launch::Child;
+use crate::launch::sockets::Place;
 use crate::notify::Notify;
 use crate::watch::lifecycle::Event as Life;
-use crate::watch::{Evidence, Finding, Outcome};
+use crate::watch::{Evidence, Finding, Gathering, Outcome};
 
 impl Verifier<'_> {
     /// Decides what follows. An error ends the service; the sidecar is gone then.
@@ -26,7 +29,7 @@ impl Verifier<'_> {
             }
             Outcome::Hung(why) => {
                 self.audit.record(&Event::SidecarHung { pid, why: why.clone() });
-                kill(guarded.sidecar).await;
+                kill(guarded.sidecar.child).await;
                 return Ok(Judged::Lost(Lost(format!("it hung: {why}"))));
             }
             Outcome::Found(finding) => finding,
@@ -34,11 +37,11 @@ impl Verifier<'_> {
         let what = one_line(&finding);
         if finding.is_mended_by_a_restart() {
             self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Restart });
-            kill(guarded.sidecar).await;
+            kill(guarded.sidecar.child).await;
             return Ok(Judged::Lost(Lost(what)));
         }
         if !finding.is_tampering() {
-            kill(guarded.sidecar).await;
+            kill(guarded.sidecar.child).await;
             return Err(finding.into());
         }
         if guarded.sidecar.settings.on_mismatch == OnMismatch::Alert {
@@ -47,14 +50,24 @@ impl Verifier<'_> {
         }
         self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Kill });
         // Frozen first: what is looked at must not change, nor sign, meanwhile.
-        if let Err(error) = guarded.sidecar.child.freeze() {
-            tracing::error!(error = one_line(&error), "freeze the sidecar");
-        }
-        let evidence = gather(&guarded.sidecar, &what).await;
-        kill(guarded.sidecar).await;
+        freeze(&guarded.sidecar.child);
+        let evidence = gather(&guarded.sidecar.child, guarded.sidecar.digest, &what).await;
+        kill(guarded.sidecar.child).await;
         // Written when the mark is set, which must not wait for it, nor for room on the disk.
-        *self.evidence.borrow_mut() = evidence;
+        *self.evidence.borrow_mut() = Some(evidence);
         Err(finding.into())
+    }
+
+    /// The same for a sidecar that was found out before it was let in: on its way to the service, whose end is then
+    /// near, or beside another one, which goes on.
+    pub(super) async fn quarantine(&self, place: Place, child: Child, digest: Digest, error: &Error) {
+        freeze(&child);
+        let evidence = gather(&child, digest, &error.one_line()).await;
+        kill(child).await;
+        match place {
+            Place::First => *self.evidence.borrow_mut() = Some(evidence),
+            Place::Beside => keep(self.audit, &self.settings().state_dir, evidence).await,
+        }
     }
 
     /// Tells a finding, each about something else once, and keeps evidence of the first few: later ones, which a sidecar
@@ -65,9 +78,8 @@ impl Verifier<'_> {
         let pid = guarded.sidecar.child.pid();
         if guarded.told.len() < MOST && guarded.told.insert(finding.about()) {
             self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Alert });
-            if guarded.told.len() <= EVIDENCE_OF
-                && let Some(evidence) = gather(&guarded.sidecar, &what).await
-            {
+            if guarded.told.len() <= EVIDENCE_OF {
+                let evidence = gather(&guarded.sidecar.child, guarded.sidecar.digest, &what).await;
                 keep(self.audit, &guarded.sidecar.settings.state_dir, evidence).await;
             }
         }
@@ -97,17 +109,24 @@ pub(super) async fn keep(audit: &Audit, state_dir: &Path, evidence: Evidence) {
 }
 
 /// The finding is what is reported, whatever comes of the kill: dropping the child kills too.
-async fn kill(sidecar: Sidecar) {
-    if let Err(error) = sidecar.child.kill().await {
+async fn kill(child: Child) {
+    if let Err(error) = child.kill().await {
         tracing::error!(error = one_line(&error), "kill the sidecar");
     }
 }
 
-/// Gathers evidence, for no longer than a tampered sidecar may be left alive.
-async fn gather(sidecar: &Sidecar, finding: &str) -> Option<Evidence> {
+fn freeze(child: &Child) {
+    if let Err(error) = child.freeze() {
+        tracing::error!(error = one_line(&error), "freeze the sidecar");
+    }
+}
+
+/// Gathers evidence, for no longer than a tampered sidecar may be left alive. What is there by then is the evidence.
+async fn gather(child: &Child, expected: Digest, finding: &str) -> Evidence {
     const AT_MOST: Duration = Duration::from_millis(150);
-    let (pid, expected, finding) = (sidecar.child.pid(), sidecar.digest.to_string(), finding.to_owned());
-    let last_words = sidecar.child.last_words();
-    let gathering = blocking::run(move || Evidence::gather(pid, &expected, &finding, last_words));
-    tokio::time::timeout(AT_MOST, gathering).await.ok()?.ok()
+    let evidence = Gathering::begin(child.pid(), &expected, finding, child.last_words());
+    let filling = evidence.clone();
+    // Neither a thread that cannot be had nor a deadline takes away what is there.
+    let _ = tokio::time::timeout(AT_MOST, blocking::run(move || filling.fill())).await;
+    evidence.take()
 }

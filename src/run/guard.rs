@@ -2,7 +2,7 @@
 //! follows a finding.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -135,41 +135,37 @@ impl Verifier<'_> {
         self.audit.record(&Event::ReloadAsked);
         self.happened(Life::ReloadAsked, "Reloading")?;
         let serving = guarded.sidecar.facts();
-        let reloaded = tokio::select! {
-            biased;
-            () = signals.stop().asked() => {
-                self.answer(false, "the service was told to stop during the reload");
-                self.stop(guarded.sidecar, std::mem::take(draining)).await?;
-                return Ok(After::Over(None));
-            }
-            outcome = self.watch(&mut guarded) => Err(outcome?),
-            reloaded = self.reload(&serving) => Ok(reloaded),
-        };
-        match reloaded {
-            Ok(Ok(Reloaded::Beside(new))) => {
-                let (new, old) = self.take_over(guarded, *new)?;
-                draining.extend(old);
-                return Ok(After::Watching(Box::new(new)));
-            }
-            Ok(Ok(Reloaded::Unchanged(settings))) => self.apply(&mut guarded, settings)?,
-            Ok(Err(error)) => self.reload_failed(&mut guarded, &error)?,
-            // It was lost, or tampered with, while the new one was on its way, which died with the reload.
-            Err(outcome) => {
-                const WHY: &str = "the sidecar that served raised an alert, was lost or was tampered with";
-                match self.judge(guarded, outcome).await {
-                    Ok(Judged::GoOn(same)) => {
-                        guarded = *same;
-                        self.reload_refused(&mut guarded, "watch", WHY)?;
-                    }
+        let mut reload = pin!(self.reload(&serving));
+        let reloaded = loop {
+            tokio::select! {
+                biased;
+                () = signals.stop().asked() => {
+                    self.answer(false, "the service was told to stop during the reload");
+                    self.stop(guarded.sidecar, std::mem::take(draining)).await?;
+                    return Ok(After::Over(None));
+                }
+                outcome = self.watch(&mut guarded) => match self.judge(guarded, outcome?).await {
+                    Ok(Judged::GoOn(same)) => guarded = *same,
+                    // The new one, which is still on its way, dies with the reload.
                     ended => {
-                        self.answer(false, WHY);
+                        self.answer(false, "the sidecar that served was lost or was tampered with");
                         return ended.map(|judged| match judged {
                             Judged::Lost(lost) => After::Over(Some(lost)),
                             Judged::GoOn(same) => After::Watching(same),
                         });
                     }
-                }
+                },
+                reloaded = &mut reload => break reloaded,
             }
+        };
+        match reloaded {
+            Ok(Reloaded::Beside(new)) => {
+                let (new, gone) = self.take_over(guarded, *new)?;
+                draining.push(gone);
+                guarded = new;
+            }
+            Ok(Reloaded::Unchanged(settings)) => self.apply(&mut guarded, settings)?,
+            Err(error) => self.reload_failed(&mut guarded, &error)?,
         }
         Ok(After::Watching(Box::new(guarded)))
     }
@@ -225,6 +221,10 @@ impl Verifier<'_> {
                 guarded.alert = None;
                 self.tell_mappings(guarded.sidecar.child.pid(), &looked);
                 self.happened(Life::CheckPassed, &guarded.status(took))
+            }
+            Seen::Looked(looked) => {
+                self.tell_mappings(guarded.sidecar.child.pid(), &looked);
+                Ok(())
             }
             Seen::OnDisk(on_disk) if on_disk == guarded.on_disk => Ok(()),
             Seen::OnDisk(on_disk) => {

@@ -82,7 +82,7 @@ impl Verifier<'_> {
         let told = ChildEnvironment::new(std::env::vars_os(), &settings, &old.digest, None, None);
         let disk = self.disk_check(old.digest, &settings);
         let on_disk = blocking::run(move || disk.look()).await.map_err(Error::Thread)?;
-        if on_disk == OnDisk::Verified && told == old.environment {
+        if on_disk == OnDisk::Verified && told == old.environment && settings.image == old.settings.image {
             return Ok(Reloaded::Unchanged(settings));
         }
         if !self.sockets.borrow().gated() {
@@ -94,29 +94,30 @@ impl Verifier<'_> {
         Ok(Reloaded::Beside(Box::new(new)))
     }
 
-    /// Watches the new sidecar from now on and lets the old one drain.
-    pub(super) fn take_over(&self, guarded: Guarded, new: Sidecar) -> Result<(Guarded, Option<Draining>), Error> {
+    /// Watches the new sidecar from now on and lets the old one drain; where the new one's private socket cannot get its
+    /// place, the other way round, since clients of both are served by now. Gives the one that drains as well.
+    pub(super) fn take_over(&self, guarded: Guarded, new: Sidecar) -> Result<(Guarded, Draining), Error> {
         let Guarded { sidecar: old, watch, .. } = guarded;
         // The old one is no longer asked for its health: its private socket makes way.
         drop(watch);
         if let Err(error) = self.sockets.borrow().promote() {
-            drop(new);
             let (mut guarded, error) = (self.watch_over(old), Error::from(error));
+            self.publish_again(&guarded.sidecar);
             self.reload_refused(&mut guarded, error.step(), &error.one_line())?;
-            return Ok((guarded, None));
+            return Ok((guarded, drain(new)));
         }
         *self.settings.borrow_mut() = Rc::clone(&new.settings);
-        let (pid, grace) = (old.child.pid(), old.settings.stop_grace);
-        let draining = Draining { pid, ended: tokio::spawn(old.child.stop(grace)) };
+        let (pid, old_digest) = (old.child.pid(), old.digest);
+        let draining = drain(old);
         let guarded = self.watch_over(new);
         let sidecar = &guarded.sidecar;
-        let what = if sidecar.digest == old.digest {
+        let what = if sidecar.digest == old_digest {
             format!("the settings of the sidecar; pid {} serves in place of {pid}", sidecar.child.pid())
         } else {
-            format!("the sidecar; pid {} serves {} in place of {}", sidecar.child.pid(), sidecar.digest, old.digest)
+            format!("the sidecar; pid {} serves {} in place of {}", sidecar.child.pid(), sidecar.digest, old_digest)
         };
         self.reloaded(&guarded, what)?;
-        Ok((guarded, Some(draining)))
+        Ok((guarded, draining))
     }
 
     /// Goes on with the same sidecar under other settings.
@@ -145,7 +146,16 @@ impl Verifier<'_> {
             let what = format!("in the sidecar that was to take the place of pid {pid}: {}", error.one_line());
             self.audit.record(&Event::Finding { pid, what, action: Action::Kill });
         }
+        self.publish_again(&guarded.sidecar);
         self.reload_refused(guarded, error.step(), &error.one_line())
+    }
+
+    /// Who the node is and what serves it: the new one may have been named already.
+    fn publish_again(&self, serving: &Sidecar) {
+        let Sidecar { identity, digest, evidence, .. } = serving;
+        if let Err(error) = self.publication.publish(identity, *digest, &evidence.cryfttee_version) {
+            tracing::error!(error = crate::error::one_line(&error), "publish who serves");
+        }
     }
 
     /// The one that serves goes on.
@@ -183,6 +193,12 @@ impl Verifier<'_> {
             tracing::warn!(%cause, "answer the reload");
         }
     }
+}
+
+/// Has a sidecar answer what it accepted, and end.
+fn drain(sidecar: Sidecar) -> Draining {
+    let (pid, grace) = (sidecar.child.pid(), sidecar.settings.stop_grace);
+    Draining { pid, ended: tokio::spawn(sidecar.child.stop(grace)) }
 }
 
 /// The first setting that differs and that a running service cannot change.

@@ -1,29 +1,28 @@
-//! Steps 2 to 9 of the contract, for the first sidecar, for one that replaces a crashed one, and for one that is
+//! Steps 2 to 4 and 9 of the contract (5 to 8 are in `prove`), for the first sidecar, for one that replaces a crashed one, and for one that is
 //! launched beside another.
 
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use contract::Digest;
-use contract::wire::{Attestation, StakingStatus};
+use contract::wire::Attestation;
 
-use super::reload::ReloadError;
+use super::prove::Proved;
 use super::{Verifier, status};
 use crate::appraise::{self, Appraised, appraise};
-use crate::attest::attest;
 use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
 use crate::error::{Error, one_line};
-use crate::identity::{self, Identity, Saved};
+use crate::identity::{self, Identity};
 use crate::launch::sockets::Place;
-use crate::launch::{self, Child, ChildEnvironment, LaunchError, launch};
+use crate::launch::{Child, ChildEnvironment, launch};
 use crate::measure::{self, Image, PathCheck, Progress};
 use crate::notify::Notify;
 use crate::sidecar::{Client, Peer};
 use crate::watch::lifecycle::{Event as Life, Lifecycle};
-use crate::watch::{Finding, Inspector, Looked, ProcessFinding, Rules, mounts_over};
+use crate::watch::{Inspector, Looked, mounts_over};
 
 /// One way through the steps.
 #[derive(Clone, Copy)]
@@ -101,40 +100,16 @@ impl Verifier<'_> {
         self.step(4, &Event::Launched { pid, digest, user: settings.user.clone() });
         self.warn_of_gaps(pid);
 
-        let run_as = self.run_as;
-        let verified = blocking::run(move || launch::verify_running(pid, facts, run_as)).await;
-        let running = match verified.map_err(Error::Thread)? {
-            Ok(running) => running,
-            // A sidecar that is gone has no image to look at: its end is the reason then.
+        let proved = self.prove(settings, attempt, &mut child, facts, expected).await;
+        let Proved { evidence, identity, inspector } = match proved {
+            Ok(proved) => proved,
             Err(error) => {
-                return Err(match child.ended_already().await? {
-                    Some(ended) if error.may_be_absence() => LaunchError::EndedEarly(ended).into(),
-                    _ => error.of_a_living(pid).into(),
-                });
+                if error.is_tampering() {
+                    self.quarantine(attempt.place, child, digest, &error).await;
+                }
+                return Err(error);
             }
         };
-        let references = appraise::read_libraries(&settings.trust)?;
-        let rules = Rules { policy: settings.mappings, check_path: settings.check_path, references };
-        let inspector = Arc::new(Mutex::new(Inspector::new(pid, facts, running, run_as, rules)));
-        // Where the image lies is remembered from here on. What the sidecar executed in the milliseconds before is not seen.
-        if let Err(finding) = self.look_at_mappings(pid, &inspector).await? {
-            return Err(match child.ended_already().await? {
-                Some(ended) if finding.may_be_absence() => LaunchError::EndedEarly(ended).into(),
-                _ => Finding::from(finding).into(),
-            });
-        }
-        self.step(5, &Event::Remeasured { pid, digest });
-        self.entered(attempt, Life::Launched)?;
-
-        // From here on the sidecar is waited for; that it ends instead must not be found out by a timeout.
-        let (evidence, identity) = tokio::select! {
-            biased;
-            ended = child.ended() => return Err(LaunchError::EndedEarly(ended?).into()),
-            agreed = self.agree(settings, attempt, pid, digest, &inspector, expected) => agreed?,
-        };
-        self.publication
-            .publish(&identity, digest, &evidence.cryfttee_version)
-            .map_err(identity::IdentityError::from)?;
         let words = attempt.life.on(Life::Admitted)?;
         if attempt.place == Place::First {
             Notify.tell(words, Some(&status::ready(&identity, &evidence, &digest)))?;
@@ -182,84 +157,6 @@ impl Verifier<'_> {
         Ok(image)
     }
 
-    /// Steps 6 to 8, over the private socket; at their end the sidecar may serve clients.
-    async fn agree(
-        &self,
-        settings: &Settings,
-        attempt: Attempt<'_>,
-        pid: u32,
-        digest: Digest,
-        inspector: &Arc<Mutex<Inspector>>,
-        expected: Option<&Identity>,
-    ) -> Result<(Attestation, Identity), Error> {
-        let client = self.client(settings, attempt.place, pid);
-
-        // The kernel queues the connection until the sidecar accepts, so there is nothing to poll for.
-        let evidence = attest(&client.with_timeout(settings.startup_timeout), digest, pid).await?;
-        self.step(6, &Event::Attested { pid, digest, version: evidence.cryfttee_version.clone() });
-        self.entered(attempt, Life::EvidenceAccepted)?;
-
-        let saved = self.store.load().map_err(identity::IdentityError::from)?;
-        let signer = self.signer(settings, &client, &saved).await?;
-        self.step(7, &status::signer_ready(&signer));
-
-        // By now the loader has done its work, and the sidecar has talked to its signer.
-        self.look_at_mappings(pid, inspector).await?.map_err(Finding::from)?;
-
-        let identity = identity::resolve(&client, &signer, &self.store).await?;
-        self.step(8, &status::key("BLS", identity.bls.to_string(), identity.bls_origin));
-        self.step(8, &status::key("TLS", identity.tls.to_string(), identity.tls_origin));
-        let proved = identity.proof_of_possession.is_some();
-        self.step(8, &Event::Possession { pubkey: identity.bls.to_string(), proved });
-        if let Some(expected) = expected
-            && (identity.node_id, identity.bls) != (expected.node_id, expected.bls)
-        {
-            return Err(ReloadError::OtherIdentity { expected: expected.node_id, found: identity.node_id }.into());
-        }
-
-        if self.sockets.borrow().gated() {
-            client.admit().await?;
-        }
-        Ok((evidence, identity))
-    }
-
-    /// Step 7. After a boot the signer may well come up later than this service, so it is waited for.
-    async fn signer(&self, settings: &Settings, client: &Client, saved: &Saved) -> Result<StakingStatus, Error> {
-        const BETWEEN: Duration = Duration::from_millis(200);
-        let deadline = Instant::now() + settings.startup_timeout;
-        let mut told = false;
-        loop {
-            let mut url = settings.web3signer_url.clone();
-            let checked = client.status().await.and_then(|status| {
-                url.clone_from(&status.web3signer_url);
-                identity::check_signer(&status, saved).map(|()| status)
-            });
-            match checked {
-                Ok(status) => return Ok(status),
-                // A sidecar that refuses because of something behind it is there, and passes on that its signer is not.
-                Err(error) if (error.may_come() || error.is_refusal()) && Instant::now() < deadline => {
-                    if !told {
-                        told = true;
-                        self.step(7, &Event::WaitingForSigner { url, why: one_line(&error) });
-                    }
-                    tokio::time::sleep(BETWEEN).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    async fn look_at_mappings(
-        &self,
-        pid: u32,
-        inspector: &Arc<Mutex<Inspector>>,
-    ) -> Result<Result<(), ProcessFinding>, Error> {
-        let inspector = Arc::clone(inspector);
-        let looked =
-            blocking::run(move || inspector.lock().unwrap_or_else(PoisonError::into_inner).look_at_mappings()).await;
-        Ok(looked.map_err(Error::Thread)?.map(|looked| self.tell_mappings(pid, &looked)))
-    }
-
     /// A client of the private socket of one sidecar.
     pub(super) fn client(&self, settings: &Settings, place: Place, pid: u32) -> Client {
         let socket = self.sockets.borrow().attested_at(place);
@@ -279,13 +176,13 @@ impl Verifier<'_> {
         }
     }
 
-    fn step(&self, number: u8, event: &Event) {
+    pub(super) fn step(&self, number: u8, event: &Event) {
         self.audit.record_step(number, event);
         Notify.status(&crate::audit::in_step(Some(number), event));
     }
 
     /// A step of a start was done. What systemd is told of it is only STATUS, which has the step already.
-    fn entered(&self, attempt: Attempt<'_>, event: Life) -> Result<(), Error> {
+    pub(super) fn entered(&self, attempt: Attempt<'_>, event: Life) -> Result<(), Error> {
         Ok(Notify.tell(attempt.life.on(event)?, None)?)
     }
 

@@ -15,8 +15,10 @@ use crate::sidecar::{Client, SidecarError};
 /// How often to ask, and how much is forgiven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthSettings {
-    /// Between two questions, and how long an answer may take.
+    /// Between two questions.
     pub interval: Duration,
+    /// How long an answer may take. The sidecar itself waits for its signer before it says that it is away.
+    pub timeout: Duration,
     /// This many in a row without an answer: the sidecar hangs. And this many in a row that say that the signer is
     /// away: it is.
     pub failures: u32,
@@ -135,7 +137,7 @@ pub struct Asking {
 impl Asking {
     /// Starts to ask; the first question comes after one interval.
     pub fn start(client: &Client, keys: Keys, settings: HealthSettings) -> Self {
-        let client = client.with_timeout(settings.interval);
+        let client = client.with_timeout(settings.timeout);
         let (answered, answers) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             let mut due = tokio::time::interval_at(tokio::time::Instant::now() + settings.interval, settings.interval);

@@ -150,6 +150,8 @@ pub struct Looked {
     pub replaced: Vec<PathBuf>,
     /// What the policy only reports, each once.
     pub reported: Vec<MappingFinding>,
+    /// What should not be there: all of it, because one thing must not hide another. Tampering first.
+    pub findings: Vec<ProcessFinding>,
 }
 
 /// What a reload can change.
@@ -203,21 +205,26 @@ impl Inspector {
     /// Step 5 of the contract once more, and the mappings. Reads files: for a thread of its own.
     ///
     /// # Errors
-    /// [`ProcessFinding`].
+    /// Another image, or why the look could not be had; what else was found is in [`Looked::findings`].
     pub fn look(&mut self) -> Result<Looked, ProcessFinding> {
         let running = launch::verify_running(self.pid, self.image, self.run_as)?;
         let id = |file| FileId::of(file).map_err(ProcessFinding::Identify);
         if id(&running)? != id(&self.running)? {
             return Err(ProcessFinding::OtherFile);
         }
-        self.look_at_mappings()
+        let looked = self.look_at_mappings()?;
+        if !looked.findings.is_empty() {
+            // They may be the traces of another image that was executed since the look at it: that says more.
+            launch::verify_running(self.pid, self.image, self.run_as)?;
+        }
+        Ok(looked)
     }
 
     /// What it executes besides its image, and what it forked: at the launch, when the image was just looked at, and
     /// before READY, when the loader has done its work.
     ///
     /// # Errors
-    /// [`ProcessFinding`].
+    /// As for [`Inspector::look`].
     pub fn look_at_mappings(&mut self) -> Result<Looked, ProcessFinding> {
         let mut looked = Looked::default();
         if self.rules.policy == Mappings::Off {
@@ -230,20 +237,23 @@ impl Inspector {
             return Err(read(io::Error::from(io::ErrorKind::NotFound)));
         }
         for mapping in &mappings {
-            self.account_for(mapping, &mut looked)?;
+            let found = self.account_for(mapping, &mut looked);
+            looked.findings.extend(found.err());
         }
         if too_many {
-            return Err(MappingFinding::TooMany.into());
+            looked.findings.push(MappingFinding::TooMany.into());
         }
-        self.compare_layout(&mappings)?;
+        looked.findings.extend(self.compare_layout(&mappings).err());
         if let Some(launch::Forked { pid, name }) = launch::forked_by(self.pid) {
-            self.found(MappingFinding::Forked { pid, name }, &mut looked)?;
+            let found = self.found(MappingFinding::Forked { pid, name }, &mut looked);
+            looked.findings.extend(found.err());
         }
-        self.measure_libraries(&mappings, &mut looked)?;
+        self.measure_libraries(&mappings, &mut looked);
+        looked.findings.sort_by_key(|finding| !finding.is_tampering());
         Ok(looked)
     }
 
-    /// What a sidecar may show by design is reported where the policy says so; anything else ends the look.
+    /// What a sidecar may show by design is reported where the policy says so; anything else is a finding.
     fn found(&mut self, finding: MappingFinding, looked: &mut Looked) -> Result<(), ProcessFinding> {
         /// Each about another thing: more than that, and somebody makes them up.
         const MOST: usize = 256;
@@ -326,25 +336,29 @@ impl Inspector {
         Ok(())
     }
 
-    fn measure_libraries(&mut self, found: &[Mapping], looked: &mut Looked) -> Result<(), ProcessFinding> {
+    fn measure_libraries(&mut self, found: &[Mapping], looked: &mut Looked) {
         // What is no longer mapped cannot be executed.
         let is_mapped =
             |id: FileId| found.iter().any(|m| matches!(&m.backing, Backing::File { id: of, .. } if *of == id));
         self.libraries.retain(|(library, _)| is_mapped(library.id));
         for (library, told) in &mut self.libraries {
             let path = library.path.clone();
-            let found = match library.measure() {
-                Ok(found) => found,
-                Err(source) => return Err(ProcessFinding::MeasureLibrary { path, source }),
-            };
-            if found != library.digest {
-                return Err(MappingFinding::LibraryChanged { path, expected: library.digest, found }.into());
+            match library.measure() {
+                Ok(found) if found == library.digest => {}
+                Ok(found) => {
+                    let changed = MappingFinding::LibraryChanged { path, expected: library.digest, found };
+                    looked.findings.push(changed.into());
+                    continue;
+                }
+                Err(source) => {
+                    looked.findings.push(ProcessFinding::MeasureLibrary { path, source });
+                    continue;
+                }
             }
             if *told == Told::Not && library.was_replaced() {
                 *told = Told::Yes;
                 looked.replaced.push(path);
             }
         }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 configure <<END
 [watch]
 health_interval = "300ms"
+health_timeout = "300ms"
 health_failures = 3
 END
 faulty hang-after-ready

@@ -1,0 +1,172 @@
+//! Steps 5 to 8 of the contract: from the launch of a sidecar to the moment when its clients are let in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use contract::Digest;
+use contract::wire::{Attestation, StakingStatus};
+
+use super::reload::ReloadError;
+use super::start::Attempt;
+use super::{Verifier, status};
+use crate::appraise;
+use crate::attest::attest;
+use crate::audit::Event;
+use crate::blocking;
+use crate::config::Settings;
+use crate::error::{Error, one_line};
+use crate::identity::{self, Identity, Saved};
+use crate::launch::{self, Child, LaunchError};
+use crate::measure::ImageFacts;
+use crate::sidecar::Client;
+use crate::watch::lifecycle::Event as Life;
+use crate::watch::{Finding, Inspector, Rules};
+
+/// What is known of a sidecar that passed.
+pub(super) struct Proved {
+    pub(super) evidence: Attestation,
+    pub(super) identity: Identity,
+    pub(super) inspector: Arc<Mutex<Inspector>>,
+}
+
+impl Verifier<'_> {
+    /// Takes a sidecar that was launched through the rest of the steps; at their end it may serve clients. Where it ended
+    /// meanwhile, its end is the reason, and not what could no longer be looked at.
+    pub(super) async fn prove(
+        &self,
+        settings: &Settings,
+        attempt: Attempt<'_>,
+        child: &mut Child,
+        facts: ImageFacts,
+        expected: Option<&Identity>,
+    ) -> Result<Proved, Error> {
+        let pid = child.pid();
+        let inspector = match self.inspect(settings, pid, facts).await {
+            Ok(inspector) => inspector,
+            Err(error) => return Err(explained(child, error).await?),
+        };
+        self.step(5, &Event::Remeasured { pid, digest: facts.digest });
+        self.entered(attempt, Life::Launched)?;
+
+        // From here on the sidecar is waited for; that it ends instead must not be found out by a timeout.
+        let agreed = tokio::select! {
+            biased;
+            ended = child.ended() => return Err(LaunchError::EndedEarly(ended?).into()),
+            agreed = self.agree(settings, attempt, pid, facts.digest, &inspector, expected) => agreed,
+        };
+        match agreed {
+            Ok((evidence, identity)) => Ok(Proved { evidence, identity, inspector }),
+            Err(error) => Err(explained(child, error).await?),
+        }
+    }
+
+    /// Step 5: the image that runs, and whatever else it can execute.
+    async fn inspect(&self, settings: &Settings, pid: u32, facts: ImageFacts) -> Result<Arc<Mutex<Inspector>>, Error> {
+        let run_as = self.run_as;
+        let verified = blocking::run(move || launch::verify_running(pid, facts, run_as)).await;
+        let running = verified.map_err(Error::Thread)??;
+        let references = appraise::read_libraries(&settings.trust)?;
+        let rules = Rules { policy: settings.mappings, check_path: settings.check_path, references };
+        let inspector = Arc::new(Mutex::new(Inspector::new(pid, facts, running, run_as, rules)));
+        // Where the image lies is remembered from here on. What the sidecar executed in the milliseconds before is not seen.
+        self.look_at_mappings(pid, &inspector).await?;
+        Ok(inspector)
+    }
+
+    /// Steps 6 to 8, over the private socket; at their end the sidecar may serve clients.
+    async fn agree(
+        &self,
+        settings: &Settings,
+        attempt: Attempt<'_>,
+        pid: u32,
+        digest: Digest,
+        inspector: &Arc<Mutex<Inspector>>,
+        expected: Option<&Identity>,
+    ) -> Result<(Attestation, Identity), Error> {
+        let client = self.client(settings, attempt.place, pid);
+
+        // The kernel queues the connection until the sidecar accepts, so there is nothing to poll for.
+        let evidence = attest(&client.with_timeout(settings.startup_timeout), digest, pid).await?;
+        self.step(6, &Event::Attested { pid, digest, version: evidence.cryfttee_version.clone() });
+        self.entered(attempt, Life::EvidenceAccepted)?;
+
+        let saved = self.store.load().map_err(identity::IdentityError::from)?;
+        let signer = self.signer(settings, &client, &saved).await?;
+        self.step(7, &status::signer_ready(&signer));
+
+        // By now the loader has done its work, and the sidecar has talked to its signer.
+        self.look_at_mappings(pid, inspector).await?;
+
+        let identity = identity::resolve(&client, &signer, &self.store).await?;
+        self.step(8, &status::key("BLS", identity.bls.to_string(), identity.bls_origin));
+        self.step(8, &status::key("TLS", identity.tls.to_string(), identity.tls_origin));
+        let proved = identity.proof_of_possession.is_some();
+        self.step(8, &Event::Possession { pubkey: identity.bls.to_string(), proved });
+        if let Some(expected) = expected
+            && (identity.node_id, identity.bls) != (expected.node_id, expected.bls)
+        {
+            return Err(ReloadError::OtherIdentity { expected: expected.node_id, found: identity.node_id }.into());
+        }
+
+        // Before clients are let in: what fails from here on would break their requests.
+        self.publication
+            .publish(&identity, digest, &evidence.cryfttee_version)
+            .map_err(identity::IdentityError::from)?;
+        if self.sockets.borrow().gated() {
+            client.admit().await?;
+        }
+        Ok((evidence, identity))
+    }
+
+    /// Step 7. After a boot the signer may well come up later than this service, so it is waited for.
+    async fn signer(&self, settings: &Settings, client: &Client, saved: &Saved) -> Result<StakingStatus, Error> {
+        const BETWEEN: Duration = Duration::from_millis(200);
+        let deadline = Instant::now() + settings.startup_timeout;
+        let mut told = false;
+        loop {
+            let mut url = settings.web3signer_url.clone();
+            let checked = client.status().await.and_then(|status| {
+                url.clone_from(&status.web3signer_url);
+                identity::check_signer(&status, saved).map(|()| status)
+            });
+            match checked {
+                Ok(status) => return Ok(status),
+                // A sidecar that refuses because of something behind it is there, and passes on that its signer is not.
+                Err(error) if (error.may_come() || error.is_refusal()) && Instant::now() < deadline => {
+                    if !told {
+                        told = true;
+                        self.step(7, &Event::WaitingForSigner { url, why: one_line(&error) });
+                    }
+                    tokio::time::sleep(BETWEEN).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn look_at_mappings(&self, pid: u32, inspector: &Arc<Mutex<Inspector>>) -> Result<(), Error> {
+        let inspector = Arc::clone(inspector);
+        let looked =
+            blocking::run(move || inspector.lock().unwrap_or_else(PoisonError::into_inner).look_at_mappings()).await;
+        let looked = looked.map_err(Error::Thread)?.map_err(Finding::from)?;
+        self.tell_mappings(pid, &looked);
+        // Each of them refuses the sidecar; the first is the reason.
+        looked.findings.into_iter().next().map_or(Ok(()), |finding| Err(Finding::from(finding).into()))
+    }
+}
+
+/// What a step that failed really means: a sidecar that ended meanwhile has nothing to look at any more.
+async fn explained(child: &mut Child, error: Error) -> Result<Error, Error> {
+    let may_be_absence = match &error {
+        Error::Launch(error) => error.may_be_absence(),
+        Error::Watch(Finding::Process(finding)) => finding.may_be_absence(),
+        _ => false,
+    };
+    if may_be_absence && let Some(ended) = child.ended_already().await? {
+        return Ok(LaunchError::EndedEarly(ended).into());
+    }
+    Ok(match error {
+        Error::Launch(error) => error.of_a_living(child.pid()).into(),
+        error => error,
+    })
+}
