@@ -1,6 +1,8 @@
 //! The audit trail: what happened, as typed events. Not logging: an event is a statement that somebody may
 //! be held to, so each kind has a fixed id and fixed fields, and its delivery is checked.
 
+pub mod chain;
+pub mod entry;
 mod event;
 mod journal;
 
