@@ -115,6 +115,11 @@ impl Settings {
     }
 }
 
+/// The folder of the verifier's state, where nobody says another.
+pub fn default_state_dir() -> PathBuf {
+    keys::KEYS.iter().find(|key| key.path == "state_dir").map(|key| PathBuf::from(key.default)).unwrap_or_default()
+}
+
 /// What editors and package managers leave beside a file. A pin in one of them is one that was taken back.
 fn left_over(path: &Path) -> bool {
     const ENDINGS: [&str; 10] =

@@ -10,7 +10,7 @@ use contract::{Digest, NodeId};
 use super::chain::Hash;
 
 /// How much an event matters; the numbers are syslog's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Somebody must act now.
     Critical = 2,
