@@ -8,7 +8,9 @@ mod journal;
 pub mod kept;
 mod mailbox;
 mod record;
+pub mod source;
 mod trail;
+pub mod verify;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

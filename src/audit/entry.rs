@@ -131,6 +131,11 @@ impl<R: BufRead> Reader<R> {
         Self { input, form: None, entry: Entry::default(), line: Vec::new(), number: 0, passed_over: 0 }
     }
 
+    /// The input, to ask it how it ended.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
     /// The next entry, or none at the end of the input.
     ///
     /// # Errors
