@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 pub use layers::CommandLine;
 pub use settings::{
-    Handoff, ImageKind, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings, Transport, TrustSettings,
+    Handoff, ImageKind, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings, Transport,
+    TrustSettings,
 };
 pub use sidecar::SidecarSettings;
 pub use values::parse_time;

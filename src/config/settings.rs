@@ -203,10 +203,8 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         identity_dir: values.absolute("identity.state_dir")?,
         identity_file: values.file("identity.file")?,
         state_dir: values.absolute("state_dir")?,
-        on_audit_failure: values.word(
-            "audit.on_failure",
-            &[("continue", OnAuditFailure::Continue), ("hold", OnAuditFailure::Hold)],
-        )?,
+        on_audit_failure: values
+            .word("audit.on_failure", &[("continue", OnAuditFailure::Continue), ("hold", OnAuditFailure::Hold)])?,
         watch_interval: values.time("watch.interval")?,
         mappings: values.word(
             "watch.mappings",
