@@ -275,8 +275,8 @@ impl Event {
             Self::Reloaded { .. } => ("reloaded", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a529"),
             Self::ReloadRefused { .. } => ("reload-refused", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52a"),
             Self::Drained { .. } => ("drained", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52b"),
-            Self::EventsDelayed { .. } => ("events-delayed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52c"),
-            Self::TrailOpened { .. } => ("trail-opened", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52d"),
+            Self::EventsDelayed { .. } => ("events-delayed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a530"),
+            Self::TrailOpened { .. } => ("trail-opened", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a531"),
             Self::TrailClosed => ("trail-closed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52e"),
             Self::Checkpoint { .. } => ("checkpoint", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52f"),
         }
@@ -315,3 +315,6 @@ impl Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
