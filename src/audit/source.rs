@@ -80,15 +80,15 @@ impl Source {
         Ok(Self { input: Input::Journalctl(BufReader::with_capacity(BUFFER, stdout)), journalctl: Some(child) })
     }
 
-    /// Once all was read: whether that was all.
+    /// Once `count` entries were read: whether those were all.
     ///
     /// # Errors
     /// [`SourceError::Journalctl`].
-    pub fn end(mut self) -> Result<(), SourceError> {
+    pub fn end(mut self, count: u64) -> Result<(), SourceError> {
         let Some(mut child) = self.journalctl.take() else { return Ok(()) };
         let status = child.wait().map_err(SourceError::Run)?;
         // journalctl has 1 for "no entries", too, and says nothing then.
-        if status.success() || (status.code() == Some(1)) {
+        if status.success() || (status.code() == Some(1) && count == 0) {
             return Ok(());
         }
         Err(SourceError::Journalctl(status.to_string()))

@@ -71,7 +71,8 @@ fn show(source: Source, of: &str, since: Option<&str>, json: bool, out: &mut imp
         let line = if json { as_json(entry) } else { as_text(entry) };
         writeln!(out, "{line}").map_err(AuditError::Print)?;
     }
-    Ok(reader.into_inner().end()?)
+    let count = reader.count();
+    Ok(reader.into_inner().end(count)?)
 }
 
 /// Whatever the journal holds is text from outside here.

@@ -115,8 +115,8 @@ fn add_all(source: Source, of: &str, verification: &mut Verification<'_>) -> Res
     while let Some(entry) = reader.next().map_err(failed)? {
         verification.add(entry);
     }
-    let passed_over = reader.passed_over();
-    reader.into_inner().end()?;
+    let (passed_over, count) = (reader.passed_over(), reader.count());
+    reader.into_inner().end(count)?;
     Ok(passed_over)
 }
 
