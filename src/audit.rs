@@ -1,43 +1,63 @@
 //! The audit trail: what happened, as typed events. Not logging: an event is a statement that somebody may
 //! be held to, so each kind has a fixed id and fixed fields, and its delivery is checked.
 
+pub mod chain;
+pub mod entry;
 mod event;
 mod journal;
+pub mod kept;
+mod mailbox;
+mod record;
+pub mod source;
+mod trail;
+pub mod verify;
 
-use std::cell::RefCell;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use chain::{Link, Moment};
 pub use event::{Action, Event, Severity};
-use journal::Journal;
 pub use journal::{is_ours as stderr_is_journal, takes as journal_takes};
+use mailbox::Mailbox;
+use trail::Opener;
 
 /// Where events go: to journald where this process was started by systemd, else to standard error as text.
 #[derive(Debug)]
 pub struct Audit {
     sink: Sink,
+    boot: String,
     started: Instant,
 }
 
 #[derive(Debug)]
 enum Sink {
-    Journal(RefCell<Journal>),
+    Journal(Mailbox),
     Text,
 }
 
 impl Audit {
-    /// Opens the trail.
-    pub fn open() -> Self {
-        let sink = if stderr_is_journal() { Sink::Journal(RefCell::new(Journal::new())) } else { Sink::Text };
-        Self { sink, started: Instant::now() }
+    /// Opens the trail of the service, whose chain is kept in `state_dir`.
+    pub fn open(state_dir: &Path) -> Self {
+        Self::open_as(Opener::Service, stderr_is_journal(), state_dir)
     }
 
     /// Opens the trail for a command that an operator runs by hand, on a host where journald keeps it.
-    pub fn open_for_command() -> Self {
-        let sink = if journal::is_there() { Sink::Journal(RefCell::new(Journal::new())) } else { Sink::Text };
-        Self { sink, started: Instant::now() }
+    pub fn open_for_command(state_dir: &Path) -> Self {
+        Self::open_as(Opener::Command, journal::is_there(), state_dir)
     }
 
-    /// Records an event. One that journald does not take now waits in order for the next, up to a bound;
+    fn open_as(opener: Opener, journal: bool, state_dir: &Path) -> Self {
+        let boot = crate::clock::boot_id().unwrap_or_default().replace('-', "");
+        // What is not known is said in the form of what would be.
+        let boot = if boot.len() == 32 { boot } else { "0".repeat(32) };
+        let mut audit = Self { sink: Sink::Text, boot, started: Instant::now() };
+        if journal {
+            audit.sink = Sink::Journal(Mailbox::open(state_dir.to_owned(), opener, audit.now()));
+        }
+        audit
+    }
+
+    /// Records an event, in the chain. One that journald does not take now waits in order, on disk, up to a bound;
     /// what falls off is itself an event. Nothing here blocks, not even a fallback: standard error leads to
     /// the same journald.
     pub fn record(&self, event: &Event) {
@@ -51,26 +71,54 @@ impl Audit {
 
     fn record_in(&self, step: Option<u8>, event: &Event) {
         match &self.sink {
-            Sink::Journal(journal) => drop(journal.borrow_mut().send(step, event)),
+            Sink::Journal(mailbox) => mailbox.put(record::happened(step, event, self.now())),
             Sink::Text => self.write_text(step, event),
         }
     }
 
-    /// Gives journald a last chance to take what waits, before the process ends.
+    fn now(&self) -> Moment {
+        let (monotonic, wall) = (crate::clock::monotonic_micros(), crate::clock::now_micros());
+        Moment { boot: self.boot.clone(), monotonic, wall }
+    }
+
+    /// The last entry of the chain that is on disk; none where there is no chain, as on a terminal.
+    pub fn head(&self) -> Option<Link> {
+        match &self.sink {
+            Sink::Journal(mailbox) => mailbox.link(),
+            Sink::Text => None,
+        }
+    }
+
+    /// How many events journald does not have yet.
+    pub fn waiting(&self) -> u64 {
+        match &self.sink {
+            Sink::Journal(mailbox) => mailbox.waiting(),
+            Sink::Text => 0,
+        }
+    }
+
+    /// Waits until journald has every event, and says whether it has, within this time.
+    pub async fn delivered(&self, within: Duration) -> bool {
+        const BETWEEN: Duration = Duration::from_millis(2);
+        let deadline = Instant::now() + within;
+        while self.waiting() > 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        true
+    }
+
+    /// Closes the trail, and gives journald a last chance to take what waits, before the process ends.
     ///
     /// # Errors
-    /// Why some of it is lost.
+    /// What was not delivered, and whether the next start will.
     pub fn close(&self) -> std::io::Result<()> {
-        const TRIES: u32 = 20;
-        const BETWEEN: Duration = Duration::from_millis(50);
-        let Sink::Journal(journal) = &self.sink else { return Ok(()) };
-        for _ in 1..TRIES {
-            if journal.borrow_mut().flush().is_ok() {
-                return Ok(());
-            }
-            std::thread::sleep(BETWEEN);
+        match &self.sink {
+            Sink::Journal(mailbox) => mailbox.close(),
+            Sink::Text => Ok(()),
         }
-        journal.borrow_mut().flush()
     }
 
     /// Whether a refusal that was recorded is in the journal already, and need not be printed once more.

@@ -2,6 +2,7 @@
 
 mod appraise;
 mod attest;
+mod audit;
 mod call;
 mod identity;
 mod manifest;
@@ -59,6 +60,8 @@ enum Command {
     Appraise(appraise::Args),
     /// Work with release manifests
     Manifest(manifest::Args),
+    /// Read and verify the audit trail
+    Audit(audit::Args),
     /// Clear the lock that tampering set
     #[command(after_help = unlock::AFTER_HELP)]
     Unlock(unlock::Args),
@@ -84,6 +87,7 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
         Command::Measure(args) => measure::main(&args),
         Command::Appraise(args) => appraise::main(&args),
         Command::Manifest(args) => manifest::main(&args),
+        Command::Audit(args) => audit::main(&args),
         Command::Unlock(args) => unlock::main(&args),
     }
 }

@@ -1,7 +1,7 @@
 //! Wall-clock time: seconds since 1970, and how people write them.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970; 0 where the clock stands before that.
 pub fn now() -> u64 {
@@ -29,6 +29,24 @@ pub fn utc(seconds: u64) -> String {
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Microseconds since 1970; 0 where the clock stands before that.
+pub fn now_micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Microseconds since the boot, without the time that the host slept (`CLOCK_MONOTONIC`), as journald counts them.
+pub fn monotonic_micros() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// `2026-11-22T19:12:00.000000Z` (RFC 3339), from microseconds since 1970.
+pub fn utc_micros(micros: u64) -> String {
+    let seconds = utc(micros / 1_000_000);
+    format!("{}.{:06}Z", seconds.trim_end_matches('Z'), micros % 1_000_000)
 }
 
 /// Reads what [`utc`] writes, and nothing else: one form, whole seconds, `Z`.

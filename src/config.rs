@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 pub use layers::CommandLine;
 pub use settings::{
-    Handoff, ImageKind, Mappings, OnMismatch, Require, RestartBudget, Settings, Transport, TrustSettings,
+    Handoff, ImageKind, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings, Transport,
+    TrustSettings,
 };
 pub use sidecar::SidecarSettings;
 pub use values::parse_time;
@@ -113,6 +114,11 @@ impl Settings {
     ) -> Result<Self, ConfigError> {
         settings::validate(&layers::read(command_line, variable)?, settings::User::Verifier)
     }
+}
+
+/// The folder of the verifier's state, where nobody says another.
+pub fn default_state_dir() -> PathBuf {
+    keys::KEYS.iter().find(|key| key.path == "state_dir").map(|key| PathBuf::from(key.default)).unwrap_or_default()
 }
 
 /// What editors and package managers leave beside a file. A pin in one of them is one that was taken back.

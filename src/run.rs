@@ -49,7 +49,7 @@ pub async fn run(
     reread: impl Fn() -> Result<Settings, ConfigError>,
     inherited: Inherited,
 ) -> Result<(), Failure> {
-    let (audit, life, evidence) = (Audit::open(), Lifecycle::default(), RefCell::new(None));
+    let (audit, life, evidence) = (Audit::open(&settings.state_dir), Lifecycle::default(), RefCell::new(None));
     let state_dir = settings.state_dir.clone();
     match serve(settings, &reread, inherited, &audit, &life, &evidence).await {
         Ok(()) => {

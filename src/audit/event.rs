@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use contract::{Digest, NodeId};
 
+use super::chain::Hash;
+
 /// How much an event matters; the numbers are syslog's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Somebody must act now.
     Critical = 2,
@@ -36,6 +38,10 @@ pub enum Event {
     Attested { pid: u32, digest: Digest, version: String },
     WaitingForSigner { url: String, why: String },
     EventsLost { count: u64 },
+    EventsDelayed { count: u64, longest: Duration },
+    TrailOpened { after: u64, clean: bool, settled: u64, new: Option<String> },
+    TrailClosed,
+    Checkpoint { seq: u64, hash: Hash, signature: String, pubkey: String },
     SignerReady { url: String, bls_keys: usize, tls_keys: usize },
     KeyGenerated { kind: &'static str, pubkey: String },
     KeyAdopted { kind: &'static str, pubkey: String, others: usize },
@@ -130,6 +136,19 @@ impl Event {
             Self::WaitingForSigner { url, why } => format!("Waiting for Web3Signer at {url}: {why}"),
             Self::EventsLost { count } => {
                 format!("{count} audit events before this one could not be delivered and are lost")
+            }
+            Self::EventsDelayed { count, longest } => format!(
+                "{count} audit events before this one waited for journald, the longest {} s; each says when it happened",
+                longest.as_secs()
+            ),
+            Self::TrailOpened { new: Some(why), .. } => format!("The audit trail begins: {why}"),
+            Self::TrailOpened { after, clean: true, .. } => format!("The audit trail goes on after entry {after}"),
+            Self::TrailOpened { after, clean: false, .. } => {
+                format!("The audit trail goes on after entry {after}; the run before this one did not close it")
+            }
+            Self::TrailClosed => "The audit trail is closed until the next start".to_owned(),
+            Self::Checkpoint { seq, hash, pubkey, .. } => {
+                format!("Checkpoint: entry {seq} of the audit trail has the hash {hash}, signed with {pubkey}")
             }
             Self::SignerReady { url, bls_keys, tls_keys } => {
                 format!("The signer is ready: {url}, BLS keys: {bls_keys}, TLS keys: {tls_keys}")
@@ -256,6 +275,10 @@ impl Event {
             Self::Reloaded { .. } => ("reloaded", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a529"),
             Self::ReloadRefused { .. } => ("reload-refused", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52a"),
             Self::Drained { .. } => ("drained", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52b"),
+            Self::EventsDelayed { .. } => ("events-delayed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a530"),
+            Self::TrailOpened { .. } => ("trail-opened", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a531"),
+            Self::TrailClosed => ("trail-closed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52e"),
+            Self::Checkpoint { .. } => ("checkpoint", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52f"),
         }
     }
 
@@ -279,6 +302,8 @@ impl Event {
             | Self::PathUnchecked { .. }
             | Self::SharedUser { .. }
             | Self::Ungated { .. }
+            | Self::EventsDelayed { .. }
+            | Self::TrailOpened { clean: false, .. }
             | Self::WaitingForSigner { .. }
             | Self::SidecarEnded { .. }
             | Self::Restarting { .. }
@@ -290,3 +315,6 @@ impl Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,14 +30,17 @@ pub(super) fn main(args: &Args, inherited: Inherited) -> ExitCode {
     let settings = match Settings::load(args.settings.command_line()) {
         Ok(settings) => settings,
         Err(error) => {
-            return end(crate::run::refused(&Audit::open(), &Lifecycle::default(), error.into()));
+            // Which state is unknown then; the usual one is where the trail of this host is.
+            let audit = Audit::open(&crate::config::default_state_dir());
+            return end(crate::run::refused(&audit, &Lifecycle::default(), error.into()));
         }
     };
     // One thread: the sidecar dies with the thread that forked it, and that must be the main one.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(source) => {
-            return end(crate::run::refused(&Audit::open(), &Lifecycle::default(), Error::Signals(source)));
+            let audit = Audit::open(&settings.state_dir);
+            return end(crate::run::refused(&audit, &Lifecycle::default(), Error::Signals(source)));
         }
     };
     let reread = || Settings::load(args.settings.command_line());

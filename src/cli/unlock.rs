@@ -47,7 +47,7 @@ fn unlock(args: &Args) -> Result<ExitCode, Error> {
         Err(error) => return Err(error.into()),
     };
     // The record first: an unlock that nobody can read of later must not happen.
-    let audit = Audit::open_for_command();
+    let audit = Audit::open_for_command(&settings.state_dir);
     audit.record(&Event::Unlocked { reason: reason.to_owned(), finding: finding.clone() });
     audit.close().map_err(Error::Audit)?;
     lock.clear()?;

@@ -192,6 +192,13 @@ pub const KEYS: &[Key] = &[
         "DIR",
         "Where the verifier keeps the tamper mark and what it must not forget",
     ),
+    key(
+        "audit.on_failure",
+        Kind::Text,
+        "continue",
+        "continue|hold",
+        "What follows where journald does not take audit events: continue = they wait on disk; hold = so do keys and READY",
+    ),
     key("identity.state_dir", Kind::Text, defaults::STATE_DIR, "DIR", "Where the public keys and the Node ID are kept"),
     key(
         "identity.file",

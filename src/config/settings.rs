@@ -108,6 +108,15 @@ pub enum OnMismatch {
     Alert,
 }
 
+/// What follows where journald does not take audit events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAuditFailure {
+    /// They wait on disk, and nothing else does.
+    Continue,
+    /// No key is set up and no client admitted before journald has them.
+    Hold,
+}
+
 /// How many crashes are forgiven.
 #[derive(Debug, Clone, Copy)]
 pub struct RestartBudget {
@@ -141,6 +150,7 @@ pub struct Settings {
     pub identity_dir: PathBuf,
     pub identity_file: Option<PathBuf>,
     pub state_dir: PathBuf,
+    pub on_audit_failure: OnAuditFailure,
     pub watch_interval: Duration,
     pub mappings: Mappings,
     pub health: HealthSettings,
@@ -193,6 +203,8 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         identity_dir: values.absolute("identity.state_dir")?,
         identity_file: values.file("identity.file")?,
         state_dir: values.absolute("state_dir")?,
+        on_audit_failure: values
+            .word("audit.on_failure", &[("continue", OnAuditFailure::Continue), ("hold", OnAuditFailure::Hold)])?,
         watch_interval: values.time("watch.interval")?,
         mappings: values.word(
             "watch.mappings",

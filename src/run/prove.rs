@@ -13,11 +13,12 @@ use crate::appraise;
 use crate::attest::attest;
 use crate::audit::Event;
 use crate::blocking;
-use crate::config::Settings;
+use crate::config::{OnAuditFailure, Settings};
 use crate::error::{Error, one_line};
 use crate::identity::{self, Identity, Saved};
 use crate::launch::{self, Child, LaunchError};
 use crate::measure::ImageFacts;
+use crate::notify::Notify;
 use crate::sidecar::Client;
 use crate::watch::lifecycle::Event as Life;
 use crate::watch::{Finding, Inspector, Rules};
@@ -97,6 +98,7 @@ impl Verifier<'_> {
         // By now the loader has done its work, and the sidecar has talked to its signer.
         self.look_at_mappings(pid, inspector).await?;
 
+        self.hold_for_the_trail(settings, "no key is set up").await?;
         let identity = identity::resolve(&client, &signer, &self.store).await?;
         self.step(8, &status::key("BLS", identity.bls.to_string(), identity.bls_origin));
         self.step(8, &status::key("TLS", identity.tls.to_string(), identity.tls_origin));
@@ -108,6 +110,7 @@ impl Verifier<'_> {
             return Err(ReloadError::OtherIdentity { expected: expected.node_id, found: identity.node_id }.into());
         }
 
+        self.hold_for_the_trail(settings, "no client is admitted").await?;
         // Before clients are let in: what fails from here on would break their requests.
         self.publication
             .publish(&identity, digest, &evidence.cryfttee_version)
@@ -116,6 +119,24 @@ impl Verifier<'_> {
             client.admit().await?;
         }
         Ok((evidence, identity))
+    }
+
+    /// Where `audit.on_failure = "hold"`: what was done so far is in the journal before anything else is done. For no
+    /// longer than half of what a start may take, so that a journald that stays away is a refusal with this reason.
+    async fn hold_for_the_trail(&self, settings: &Settings, meanwhile: &str) -> Result<(), Error> {
+        const AT_ONCE: Duration = Duration::from_millis(250);
+        if settings.on_audit_failure == OnAuditFailure::Continue || self.audit.delivered(AT_ONCE).await {
+            return Ok(());
+        }
+        let waiting = self.audit.waiting();
+        Notify.status(&format!("Held: journald does not take {waiting} audit events, and {meanwhile} before it does"));
+        if self.audit.delivered(settings.startup_timeout / 2).await {
+            return Ok(());
+        }
+        let waiting = self.audit.waiting();
+        Err(Error::Audit(std::io::Error::other(format!(
+            "journald did not take {waiting} audit events in time, and audit.on_failure = \"hold\""
+        ))))
     }
 
     /// Step 7. After a boot the signer may well come up later than this service, so it is waited for.

@@ -285,7 +285,11 @@ fn evidence(nonce: &str, fault: &str) -> String {
     let source = if fault == "self-reported" { "self-reported" } else { "verified" };
     let nonce = if fault == "replay" { "00".repeat(32) } else { nonce.to_owned() };
     let pid = if fault == "wrong-pid" { 1 } else { std::process::id() };
-    let version = if fault == "hostile-text" { "1\\nREADY=1\\u001b[31m" } else { "0.0.0" };
+    let version = if fault == "hostile-text" {
+        "1\\nREADY=1\\nMESSAGE=forged\\nCRYFTTEE_EVENT=forged\\u001b[31m"
+    } else {
+        "0.0.0"
+    };
     format!(
         "{{\"core_binary_hash\":\"{hash}\",\"hash_source\":\"{source}\",\"cryfttee_version\":\"{version}\",\
          \"manifest_hash\":\"sha256:{}\",\"loaded_modules\":[],\"pid\":{pid},\"nonce\":\"{nonce}\",\"timestamp\":0}}",

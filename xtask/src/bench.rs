@@ -27,6 +27,7 @@ mod sign;
 mod start;
 mod swap;
 mod sys;
+mod trail;
 
 pub(crate) use canned::run as canned_signer;
 
@@ -105,6 +106,14 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         figures: &[("reload_refused", Goal::AtMost(0.0)), ("reload_broken", Goal::AtMost(0.0))],
         run: reload::under_load,
+    },
+    Measurement {
+        // What journalctl -o json made here of the same entries, beside which the run prints its own.
+        figures: &[
+            ("audit_verify_entries_per_s", Goal::AtLeast(trail::JOURNALCTL)),
+            ("audit_verify_peak_mib", Goal::AtMost(32.0)),
+        ],
+        run: trail::verified,
     },
     Measurement {
         figures: &[("race_attempts", Goal::AtLeast(100_000.0)), ("race_wrong_execs", Goal::AtMost(0.0))],

@@ -8,7 +8,7 @@ impl Event {
         let mut fields = vec![("CRYFTTEE_EVENT", self.name().to_owned())];
         let mut add = |name, value: String| fields.push((name, value));
         match self {
-            Self::SignerDisabled | Self::Stopping | Self::Recovered | Self::ReloadAsked => {}
+            Self::SignerDisabled | Self::Stopping | Self::Recovered | Self::ReloadAsked | Self::TrailClosed => {}
             Self::LibraryMapped { pid, path, digest } => {
                 add("CRYFTTEE_PID", pid.to_string());
                 add("CRYFTTEE_PATH", path.display().to_string());
@@ -79,6 +79,22 @@ impl Event {
                 add("CRYFTTEE_VERSION", version.clone());
             }
             Self::SharedUser { pid } | Self::Ungated { pid } => add("CRYFTTEE_PID", pid.to_string()),
+            Self::EventsDelayed { count, longest } => {
+                add("CRYFTTEE_COUNT", count.to_string());
+                add("CRYFTTEE_SECONDS", longest.as_secs().to_string());
+            }
+            Self::TrailOpened { after, clean, settled, new } => {
+                add("CRYFTTEE_AFTER", after.to_string());
+                add("CRYFTTEE_CLEAN", if *clean { "yes" } else { "no" }.to_owned());
+                add("CRYFTTEE_SETTLED", settled.to_string());
+                new.iter().for_each(|why| add("CRYFTTEE_REASON", why.clone()));
+            }
+            Self::Checkpoint { seq, hash, signature, pubkey } => {
+                add("CRYFTTEE_SEQ", seq.to_string());
+                add("CRYFTTEE_HASH", hash.to_string());
+                add("CRYFTTEE_SIGNATURE", signature.clone());
+                add("CRYFTTEE_PUBKEY", pubkey.clone());
+            }
             Self::EventsLost { count } => add("CRYFTTEE_COUNT", count.to_string()),
             Self::WaitingForSigner { url, .. } | Self::SignerReady { url, .. } => {
                 add("CRYFTTEE_SIGNER_URL", url.clone())

@@ -126,6 +126,7 @@ install_like_a_package() {
     cp --recursive --preserve=mode /package/. /
     systemd-sysusers
     systemd-tmpfiles --create cryftgo-tee.conf
+    journalctl --update-catalog
     systemctl daemon-reload
     systemctl preset --quiet cryfttee.socket cryftgo-tee.service
 }

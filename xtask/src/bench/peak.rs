@@ -1,7 +1,7 @@
 //! What measuring costs in memory.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{BenchError, Measured};
 use crate::stage::Stage;
@@ -18,8 +18,26 @@ pub(super) fn of_measuring(stage: &Stage) -> Result<Measured, BenchError> {
     let made = std::fs::File::create(&path).and_then(|file| file.set_len(SIZE));
     made.map_err(|source| BenchError::File { operation: "make", path: path.clone(), source })?;
     let program = &stage.binaries.verifier;
-    let failed = |source| BenchError::Run { program: program.into(), source };
-    let mut child = Command::new(program).arg("measure").arg(&path).stdout(Stdio::null()).spawn().map_err(failed)?;
+    let Watched { peak, looks, .. } = watch(Command::new(program).arg("measure").arg(&path))?;
+    let how = format!("VmHWM of cryftgo-tee measure on a sparse file of 1 GiB, the last of {looks} looks");
+    Ok(Measured { values: vec![peak], how })
+}
+
+/// What a run took.
+pub(super) struct Watched {
+    /// Peak memory, MiB.
+    pub(super) peak: f64,
+    /// How often it was read.
+    pub(super) looks: u32,
+    pub(super) seconds: f64,
+}
+
+/// Runs a program to its end, and reads its peak on the way.
+pub(super) fn watch(command: &mut Command) -> Result<Watched, BenchError> {
+    let program = command.get_program().to_owned();
+    let failed = |source| BenchError::Run { program: program.clone(), source };
+    let began = Instant::now();
+    let mut child = command.stdout(Stdio::null()).spawn().map_err(failed)?;
     let status = format!("/proc/{}/status", child.id());
     let (mut peak, mut looks) = (f64::NAN, 0);
     // Not by the rusage of its end: that holds the peak of this program, too, of which it was a copy before exec.
@@ -33,11 +51,11 @@ pub(super) fn of_measuring(stage: &Stage) -> Result<Measured, BenchError> {
         }
         std::thread::sleep(LOOK);
     };
+    let seconds = began.elapsed().as_secs_f64();
     if !ended.success() {
-        return Err(BenchError::RunFailed { program: program.into(), status: ended, said: String::new() });
+        return Err(BenchError::RunFailed { program, status: ended, said: String::new() });
     }
-    let how = format!("VmHWM of cryftgo-tee measure on a sparse file of 1 GiB, the last of {looks} looks");
-    Ok(Measured { values: vec![peak], how })
+    Ok(Watched { peak, looks, seconds })
 }
 
 /// `VmHWM:`, which a process that is ending has no more.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::trail::{Attack, Record};
+
 /// No answer of the API comes near this.
 const ANSWER_MAX: u64 = 1024 * 1024;
 
@@ -19,6 +21,12 @@ pub(crate) enum Inside {
     /// Many clients, one connection for each request, until a file appears; prints how it went
     #[command(hide = true)]
     Hammer(Hammer),
+    /// Many events into the audit trail
+    #[command(hide = true)]
+    Record(Record),
+    /// Many attacks on an exported audit trail
+    #[command(hide = true)]
+    Attack(Attack),
 }
 
 #[derive(clap::Args)]
@@ -51,6 +59,8 @@ pub(super) fn run(inside: Inside) -> ExitCode {
     match inside {
         Inside::Call(call) => call.run(),
         Inside::Hammer(hammer) => hammer.run(),
+        Inside::Record(record) => record.run(),
+        Inside::Attack(attack) => attack.run(),
     }
 }
 

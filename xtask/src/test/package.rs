@@ -8,13 +8,14 @@ use std::process::{Command, Stdio};
 use crate::stage::{Binaries, digest_of};
 
 /// What stands in `systemd/`, and where a package puts it.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("cryfttee.socket", "usr/lib/systemd/system/cryfttee.socket"),
     ("cryftgo-tee.service", "usr/lib/systemd/system/cryftgo-tee.service"),
     ("cryftgo-tee-down.service", "usr/lib/systemd/system/cryftgo-tee-down.service"),
     ("cryftgo-tee.sysusers", "usr/lib/sysusers.d/cryftgo-tee.conf"),
     ("cryftgo-tee.tmpfiles", "usr/lib/tmpfiles.d/cryftgo-tee.conf"),
     ("cryftgo-tee.preset", "usr/lib/systemd/system-preset/50-cryftgo-tee.preset"),
+    ("cryftgo-tee.catalog", "usr/lib/systemd/catalog/cryftgo-tee.catalog"),
     ("cryftgo-tee.toml", "etc/cryftgo-tee/cryftgo-tee.toml"),
     ("examples/tcp.conf", "usr/share/doc/cryftgo-tee/examples/tcp.conf"),
     // No package has this one: it stands for the Web3Signer of a real host.

@@ -1,0 +1,34 @@
+#!/bin/sh
+. /scenarios/support/lib.sh
+
+configure <<'END'
+[audit]
+on_failure = "hold"
+END
+journald=$(property MainPID systemd-journald.service)
+start_signer
+kill -STOP "$journald"
+while printf 'MESSAGE=fill\n' | timeout 0.3 logger --journald; do :; done
+systemctl start --no-block cryftgo-tee.service
+within 10 status_says "Held: journald does not take" || fail "STATUS says: $(property StatusText)"
+sleep 1
+is_state activating || fail "the verifier is $(property ActiveState) while journald takes nothing"
+same "keys while journald takes nothing" "" "$(ls /var/lib/cryftgo/staking)"
+timeout 1 xtask test call GET /v1/staking/status >/dev/null 2>&1 && fail "a client is answered while journald takes nothing"
+kill -CONT "$journald"
+within 10 is_state active || fail "not READY after SIGCONT: $(property StatusText)"
+[ -s /var/lib/cryftgo/staking/bls_pubkey ] || fail "no key"
+cryftgo-tee audit verify || fail "the trail is not whole: $?"
+told events-delayed || fail "that events came late is not told"
+
+# It stays away: no deadlock, but a refusal with its reason, which the next start delivers.
+systemctl stop cryftgo-tee.service
+printf '[cryfttee]\nstartup_timeout = "4s"\n' >/etc/cryftgo-tee/conf.d/short.toml
+kill -STOP "$journald"
+while printf 'MESSAGE=fill\n' | timeout 0.3 logger --journald; do :; done
+systemctl start --no-block cryftgo-tee.service
+within 20 sh -c 'systemctl show -P StatusText cryftgo-tee.service | grep -q "Refused at step audit"' || fail "STATUS says: $(property StatusText)"
+kill -CONT "$journald"
+within 20 is_state active || fail "not started again after SIGCONT: $(property StatusText)"
+told refused || fail "the refusal is not in the journal"
+cryftgo-tee audit verify || fail "the trail is not whole: $?"
