@@ -74,6 +74,12 @@ impl Link {
     pub fn genesis(chain: ChainId) -> Self {
         Self { chain, seq: 0, hash: Hash::default() }
     }
+
+    /// What a checkpoint signs: three lines.
+    pub fn statement(&self) -> String {
+        let Self { chain, seq, hash } = self;
+        format!("chain={chain}\nseq={seq}\nhash={hash}\n")
+    }
 }
 
 /// When something happened, by the clocks of the host.

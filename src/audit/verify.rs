@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub use finding::{Finding, Place, Problem};
 pub use report::{ChainReport, Gap, Verdict};
 
-use super::chain::{ChainId, Hash, Hasher};
+use super::chain::{ChainId, Hash, Hasher, Link};
 use super::entry::Entry;
 use super::kept::{Found, Seen};
 use runs::{Added, Item, Runs};
@@ -21,15 +21,11 @@ const MOST_FINDINGS: usize = 100;
 /// Says whether a checkpoint's signature is good, and whether it is by who was expected.
 pub type CheckSignature<'a> = dyn Fn(&Checkpoint<'_>) -> Result<(), String> + 'a;
 
-/// A signed statement that an entry has a hash.
+/// A signed statement that an entry has a hash: [`Link::statement`].
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
-    /// Of this chain.
-    pub chain: ChainId,
-    /// The entry.
-    pub seq: u64,
-    /// Its hash.
-    pub hash: Hash,
+    /// What it is about.
+    pub link: Link,
     /// The signature, as the event has it.
     pub signature: &'a str,
     /// The key, as the event has it.
@@ -181,14 +177,16 @@ impl<'a> Verification<'a> {
     fn checkpoint(&mut self, id: ChainId, entry: &Entry) {
         let read = || {
             let hash = entry.text("CRYFTTEE_HASH")?.parse().ok()?;
+            let link = Link { chain: id, seq: entry.number("CRYFTTEE_SEQ")?, hash };
             let (signature, pubkey) = (entry.text("CRYFTTEE_SIGNATURE")?, entry.text("CRYFTTEE_PUBKEY")?);
-            Some(Checkpoint { chain: id, seq: entry.number("CRYFTTEE_SEQ")?, hash, signature, pubkey })
+            Some(Checkpoint { link, signature, pubkey })
         };
         let checkpoint = read();
         let wrong = match &checkpoint {
             None => Some("it has not the form that cryftgo-tee writes".to_owned()),
-            Some(point) => match self.chains.get(&id).and_then(|chain| chain.runs.is(point.seq, &point.hash)) {
-                Some(false) => Some(format!("it names another hash for entry {}", point.seq)),
+            Some(point) => match self.chains.get(&id).and_then(|chain| chain.runs.is(point.link.seq, &point.link.hash))
+            {
+                Some(false) => Some(format!("it names another hash for entry {}", point.link.seq)),
                 _ => self.signature.and_then(|check| check(point).err()),
             },
         };
@@ -199,7 +197,7 @@ impl<'a> Verification<'a> {
                 let chain = self.chains.entry(id).or_default();
                 chain.checkpoints += 1;
                 if self.signature.is_some() {
-                    chain.signed = chain.signed.max(checkpoint.map(|point| point.seq));
+                    chain.signed = chain.signed.max(checkpoint.map(|point| point.link.seq));
                 }
             }
         }

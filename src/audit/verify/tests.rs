@@ -1,4 +1,4 @@
-use super::super::chain::{Link, Moment, seal};
+use super::super::chain::{Moment, seal};
 use super::super::entry::Reader;
 use super::super::kept::{Head, Run};
 use super::*;
@@ -253,7 +253,7 @@ fn checkpoints_are_compared_and_their_signatures_asked_for() {
     trail.add("checkpoint", &fields);
     let text = trail.entries.concat();
     let check = |point: &Checkpoint<'_>| {
-        if (point.seq, point.signature, point.pubkey) == (5, "s", "k") { Ok(()) } else { Err("no".to_owned()) }
+        if (point.link.seq, point.signature, point.pubkey) == (5, "s", "k") { Ok(()) } else { Err("no".to_owned()) }
     };
     let verdict = verify_with(Verification::new(None, Some(&check)), &[&text], None);
     assert!(verdict.is_good());
