@@ -20,6 +20,7 @@ pub mod config;
 pub mod diagnostics;
 pub mod durable;
 pub mod error;
+pub mod evidence;
 pub mod identity;
 pub mod launch;
 pub mod lock;

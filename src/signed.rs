@@ -130,4 +130,4 @@ fn keccak(bytes: &[u8]) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
