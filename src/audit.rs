@@ -2,6 +2,7 @@
 //! be held to, so each kind has a fixed id and fixed fields, and its delivery is checked.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod entry;
 mod event;
 mod journal;

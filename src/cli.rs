@@ -4,6 +4,7 @@ mod appraise;
 mod attest;
 mod audit;
 mod call;
+mod evidence;
 mod identity;
 mod manifest;
 mod measure;
@@ -53,6 +54,9 @@ enum Command {
     /// Ask the running sidecar for evidence about itself, and compare it
     #[command(after_help = attest::AFTER_HELP)]
     Attest(attest::Args),
+    /// Make a signed document that says what runs here, for somebody elsewhere; and verify one
+    #[command(after_help = evidence::AFTER_HELP)]
+    Evidence(evidence::Args),
     /// Print the digest of a file, as a pin is written
     Measure(measure::Args),
     /// Say whether a binary may run, and which reference value says so
@@ -84,6 +88,7 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
         Command::Identity(args) => identity::main(&args),
         Command::Sign(args) => sign::main(&args),
         Command::Attest(args) => attest::main(&args),
+        Command::Evidence(args) => evidence::main(&args),
         Command::Measure(args) => measure::main(&args),
         Command::Appraise(args) => appraise::main(&args),
         Command::Manifest(args) => manifest::main(&args),

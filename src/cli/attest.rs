@@ -190,7 +190,7 @@ fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// What the signatures beside the binary say, where the binary is what the sidecar says it is; it may have been
 /// replaced by a newer one since.
-fn signed(reported: Digest, settings: &Settings) -> Detached {
+pub(super) fn signed(reported: Digest, settings: &Settings) -> Detached {
     let binary: &Path = &settings.binary;
     if settings.trust.keys.is_empty() {
         return Detached::Nothing;

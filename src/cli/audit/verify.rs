@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use contract::exit;
+use contract::{NodeId, TlsPublicKey, exit};
 use serde_json::json;
 
 use super::super::print;
@@ -13,7 +13,8 @@ use super::AuditError;
 use crate::audit::entry::Reader;
 use crate::audit::kept::{self, Found, Seen};
 use crate::audit::source::Source;
-use crate::audit::verify::{ChainReport, Verdict, Verification};
+use crate::audit::checkpoint;
+use crate::audit::verify::{ChainReport, CheckSignature, Checkpoint, Verdict, Verification};
 use crate::clock;
 use crate::config::Settings;
 use crate::error::Error;
@@ -40,6 +41,12 @@ pub(super) struct Args {
     /// that the state of the trail belongs to, for files the first one of each chain
     #[arg(long, value_name = "UID")]
     uid: Vec<u64>,
+    /// Verify the signatures of checkpoints, which have to be by this node; may be given again
+    #[arg(long, value_name = "NODE-ID")]
+    node_id: Vec<NodeId>,
+    /// The same, by this TLS key
+    #[arg(long, value_name = "KEY")]
+    pubkey: Vec<TlsPublicKey>,
     #[command(flatten)]
     settings: SettingArgs,
 }
@@ -84,7 +91,9 @@ fn read(args: &Args) -> Result<Outcome, AuditError> {
         Some(Err(error)) => no_head = Some(error.to_string()),
         None => {}
     }
-    let mut verification = Verification::new(uids, None);
+    let signed = |point: &Checkpoint<'_>| checkpoint::verify(point, &args.node_id, &args.pubkey);
+    let by_whom = !(args.node_id.is_empty() && args.pubkey.is_empty());
+    let mut verification = Verification::new(uids, by_whom.then_some(&signed as &CheckSignature<'_>));
     let mut passed_over = 0;
     let mut add = |source: Source, of: &str| {
         passed_over += add_all(source, of, &mut verification)?;
