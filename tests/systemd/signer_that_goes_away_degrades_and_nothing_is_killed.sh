@@ -49,9 +49,9 @@ same "restarts of the verifier" 0 "$(property NRestarts)"
 same "how often recovery was told" 1 "$(count_of recovered)"
 
 # One that takes connections and answers nothing: the sidecar waits for it, and must not be taken for one that hangs.
-systemctl kill --signal=STOP cryfttee-devsigner.service
+kill -STOP "$(property MainPID cryfttee-devsigner.service)"
 within 30 told degraded 2 || fail "the signer stands still, and that is not told of: $(property StatusText)"
 same "sidecars that were taken for hung" 0 "$(count_of sidecar-hung)"
-systemctl kill --signal=CONT cryfttee-devsigner.service
+kill -CONT "$(property MainPID cryfttee-devsigner.service)"
 within 10 told recovered 2 || fail "the signer goes on, and that is not told of: $(property StatusText)"
 same "the sidecar" "$sidecar" "$(sidecar_pid)"
