@@ -3,6 +3,7 @@
 mod appraise;
 mod attest;
 mod call;
+mod healthcheck;
 mod identity;
 mod manifest;
 mod measure;
@@ -11,6 +12,7 @@ mod reload;
 mod run;
 mod settings;
 mod sign;
+mod standing;
 mod status;
 mod unlock;
 
@@ -41,9 +43,12 @@ enum Command {
     /// Have a running verifier read its configuration again, and take an upgrade without a gap
     #[command(after_help = reload::AFTER_HELP)]
     Reload(reload::Args),
-    /// Say whether the running sidecar can sign, and with which keys
+    /// Say how the service is: its state, the last verification, the node, the signer, what was found
     #[command(after_help = status::AFTER_HELP)]
     Status(status::Args),
+    /// Say in one line, and by the exit code, whether the service is ready to sign
+    #[command(after_help = healthcheck::AFTER_HELP)]
+    Healthcheck(healthcheck::Args),
     /// Print this node's Node ID and public keys
     #[command(after_help = identity::AFTER_HELP)]
     Identity(identity::Args),
@@ -78,6 +83,7 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
         Command::Run(args) => run::main(&args, inherited),
         Command::Reload(args) => reload::main(&args),
         Command::Status(args) => status::main(&args),
+        Command::Healthcheck(args) => healthcheck::main(&args),
         Command::Identity(args) => identity::main(&args),
         Command::Sign(args) => sign::main(&args),
         Command::Attest(args) => attest::main(&args),

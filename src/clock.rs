@@ -1,7 +1,7 @@
 //! Wall-clock time: seconds since 1970, and how people write them.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970; 0 where the clock stands before that.
 pub fn now() -> u64 {
@@ -11,6 +11,11 @@ pub fn now() -> u64 {
 /// A text that differs from every other one that this host makes: nanoseconds of the wall clock.
 pub fn stamp() -> String {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
+}
+
+/// Time since boot, standstills of the host included: no step of the wall clock moves it.
+pub fn since_boot() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
 }
 
 /// Which boot this is, as the kernel names it.

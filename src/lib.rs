@@ -27,5 +27,6 @@ pub mod measure;
 pub mod notify;
 pub mod run;
 pub mod sidecar;
+pub mod state;
 pub mod sys;
 pub mod watch;

@@ -222,6 +222,11 @@ impl Watch {
         self.rules = Some(rules);
     }
 
+    /// Whether the signer could be used when it was asked about last.
+    pub fn signer_answers(&self) -> bool {
+        self.asking.signer_answers()
+    }
+
     /// Waits for what happens next. `is_shut_down` looks at the public socket. Safe to drop half-way: a check that is under
     /// way goes on, and the next call waits for it.
     ///

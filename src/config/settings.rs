@@ -141,6 +141,7 @@ pub struct Settings {
     pub identity_dir: PathBuf,
     pub identity_file: Option<PathBuf>,
     pub state_dir: PathBuf,
+    pub state_file: Option<PathBuf>,
     pub watch_interval: Duration,
     pub mappings: Mappings,
     pub health: HealthSettings,
@@ -193,6 +194,7 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         identity_dir: values.absolute("identity.state_dir")?,
         identity_file: values.file("identity.file")?,
         state_dir: values.absolute("state_dir")?,
+        state_file: values.file("state_file")?,
         watch_interval: values.time("watch.interval")?,
         mappings: values.word(
             "watch.mappings",

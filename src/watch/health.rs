@@ -1,6 +1,8 @@
 //! Is the sidecar alive, and does it reach its signer? Asked over the private socket, judged with thresholds: one
 //! answer that is late is no reason to do anything.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use contract::wire::StakingStatus;
@@ -130,6 +132,7 @@ fn judge(answered: Result<StakingStatus, SidecarError>, keys: &Keys) -> Answer {
 pub struct Asking {
     answers: mpsc::Receiver<Answer>,
     task: JoinHandle<()>,
+    signer_answers: Arc<AtomicBool>,
 }
 
 impl Asking {
@@ -137,17 +140,28 @@ impl Asking {
     pub fn start(client: &Client, keys: Keys, settings: HealthSettings) -> Self {
         let client = client.with_timeout(settings.interval);
         let (answered, answers) = mpsc::channel(1);
+        // The last step of a start was an answer of the signer's.
+        let signer_answers = Arc::new(AtomicBool::new(true));
+        let last = Arc::clone(&signer_answers);
         let task = tokio::spawn(async move {
             let mut due = tokio::time::interval_at(tokio::time::Instant::now() + settings.interval, settings.interval);
             due.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 due.tick().await;
-                if answered.send(judge(client.status().await, &keys)).await.is_err() {
+                let answer = judge(client.status().await, &keys);
+                last.store(matches!(answer, Answer::Well), Ordering::Relaxed);
+                if answered.send(answer).await.is_err() {
                     return;
                 }
             }
         });
-        Self { answers, task }
+        Self { answers, task, signer_answers }
+    }
+
+    /// Whether the last answer said that the signer can be used. One bad answer is no reason to do anything, and still
+    /// one to know.
+    pub fn signer_answers(&self) -> bool {
+        self.signer_answers.load(Ordering::Relaxed)
     }
 
     /// The next answer. Safe to drop half-way.
