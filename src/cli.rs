@@ -3,10 +3,14 @@
 mod appraise;
 mod attest;
 mod call;
+mod completion;
+mod config;
+mod doctor;
 mod healthcheck;
 mod identity;
 mod manifest;
 mod measure;
+mod metrics;
 mod node;
 mod reload;
 mod run;
@@ -15,10 +19,12 @@ mod sign;
 mod standing;
 mod status;
 mod unlock;
+mod version;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use contract::exit;
 
 use crate::error::one_line;
@@ -64,15 +70,32 @@ enum Command {
     Appraise(appraise::Args),
     /// Work with release manifests
     Manifest(manifest::Args),
+    /// Serve metrics for Prometheus, or print them
+    #[command(after_help = metrics::AFTER_HELP)]
+    Metrics(metrics::Args),
+    /// Check the configuration, or show what it comes to and why
+    Config(config::Args),
+    /// Look whether this host and this installation can do what they should, and say what to mend
+    #[command(after_help = doctor::AFTER_HELP)]
+    Doctor(doctor::Args),
+    /// Print completions for a shell
+    #[command(after_help = completion::AFTER_HELP)]
+    Completion(completion::Args),
     /// Clear the lock that tampering set
     #[command(after_help = unlock::AFTER_HELP)]
     Unlock(unlock::Args),
+}
+
+/// The whole command line, for whoever writes completions or man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and runs it. `inherited` are the sockets, taken before there were threads.
 pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => return version::main(),
         Err(error) => {
             let _ = error.print();
             // --help and --version are reported as errors too, and are none.
@@ -90,6 +113,10 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
         Command::Measure(args) => measure::main(&args),
         Command::Appraise(args) => appraise::main(&args),
         Command::Manifest(args) => manifest::main(&args),
+        Command::Metrics(args) => metrics::main(&args, inherited),
+        Command::Config(args) => config::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
+        Command::Completion(args) => completion::main(&args),
         Command::Unlock(args) => unlock::main(&args),
     }
 }

@@ -29,6 +29,7 @@ use crate::watch::lifecycle::{Event as Life, Lifecycle, State};
 use crate::watch::{self, Evidence, RestartLog};
 use guard::Lost;
 pub use reload::{ANSWER, Answer, ReloadError};
+pub(crate) use shown::without_secrets;
 use signals::Signals;
 use start::Attempt;
 
@@ -194,7 +195,9 @@ impl Verifier<'_> {
             crashes.change(self.settings().restart);
             let restart = crashes.crashed(Instant::now(), &crash)?;
             self.audit.record(&Event::Restarting { attempt: restart.attempt, after: restart.after });
-            self.board.change(|state| (state.restarts, state.sidecar, state.check) = (state.restarts + 1, None, None));
+            self.board.change(|state| {
+                (state.restarts, state.sidecar, state.check, state.requests) = (state.restarts + 1, None, None, None)
+            });
             let status = format!("Starting the sidecar again, attempt {}: {crash}", restart.attempt);
             self.happened(Life::SidecarLost, &status)?;
             tokio::select! {

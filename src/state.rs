@@ -12,6 +12,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use contract::wire::Metrics;
 use contract::{BlsPublicKey, Digest, NodeId, TlsPublicKey};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,9 @@ pub struct State {
     /// What the last reload came to.
     #[serde(default)]
     pub reload: Option<ReloadState>,
+    /// What clients asked of this sidecar, by its own count.
+    #[serde(default)]
+    pub requests: Option<Metrics>,
     /// Why the verifier ended, where it did so by itself.
     #[serde(default)]
     pub ended: Option<Ended>,

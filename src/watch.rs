@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::exit;
+use contract::wire::Metrics;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
@@ -225,6 +226,11 @@ impl Watch {
     /// Whether the signer could be used when it was asked about last.
     pub fn signer_answers(&self) -> bool {
         self.asking.signer_answers()
+    }
+
+    /// What the sidecar counted of its clients' requests, where it counts.
+    pub fn requests(&self) -> Option<Metrics> {
+        self.asking.requests()
     }
 
     /// Waits for what happens next. `is_shut_down` looks at the public socket. Safe to drop half-way: a check that is under

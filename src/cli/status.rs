@@ -1,6 +1,6 @@
 //! `cryftgo-tee status`.
 
-mod text;
+pub(super) mod text;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -22,6 +22,7 @@ impl Verifier<'_> {
             if let Some(signer) = &mut state.signer {
                 signer.reachable = guarded.watch.signer_answers();
             }
+            state.requests = guarded.watch.requests();
             state.check.clone_from(&guarded.last_check);
             state.degraded = guarded.degraded.as_deref().map(sanitise);
             state.alert = guarded.alert.as_deref().map(sanitise);

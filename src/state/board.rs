@@ -53,6 +53,7 @@ impl Board {
             findings,
             findings_total,
             reload: None,
+            requests: None,
             ended: None,
         };
         let board = Self { path: path.map(Path::to_owned), state: RefCell::new(state), failing: Cell::new(false) };
