@@ -4,21 +4,29 @@ mod appraise;
 mod attest;
 mod audit;
 mod call;
+mod completion;
+mod config;
+mod doctor;
 mod evidence;
+mod healthcheck;
 mod identity;
 mod manifest;
 mod measure;
+mod metrics;
 mod node;
 mod reload;
 mod run;
 mod settings;
 mod sign;
+mod standing;
 mod status;
 mod unlock;
+mod version;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use contract::exit;
 
 use crate::error::one_line;
@@ -43,9 +51,12 @@ enum Command {
     /// Have a running verifier read its configuration again, and take an upgrade without a gap
     #[command(after_help = reload::AFTER_HELP)]
     Reload(reload::Args),
-    /// Say whether the running sidecar can sign, and with which keys
+    /// Say how the service is: its state, the last verification, the node, the signer, what was found
     #[command(after_help = status::AFTER_HELP)]
     Status(status::Args),
+    /// Say in one line, and by the exit code, whether the service is ready to sign
+    #[command(after_help = healthcheck::AFTER_HELP)]
+    Healthcheck(healthcheck::Args),
     /// Print this node's Node ID and public keys
     #[command(after_help = identity::AFTER_HELP)]
     Identity(identity::Args),
@@ -66,15 +77,32 @@ enum Command {
     Manifest(manifest::Args),
     /// Read and verify the audit trail
     Audit(audit::Args),
+    /// Serve metrics for Prometheus, or print them
+    #[command(after_help = metrics::AFTER_HELP)]
+    Metrics(metrics::Args),
+    /// Check the configuration, or show what it comes to and why
+    Config(config::Args),
+    /// Look whether this host and this installation can do what they should, and say what to mend
+    #[command(after_help = doctor::AFTER_HELP)]
+    Doctor(doctor::Args),
+    /// Print completions for a shell
+    #[command(after_help = completion::AFTER_HELP)]
+    Completion(completion::Args),
     /// Clear the lock that tampering set
     #[command(after_help = unlock::AFTER_HELP)]
     Unlock(unlock::Args),
+}
+
+/// The whole command line, for whoever writes completions or man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and runs it. `inherited` are the sockets, taken before there were threads.
 pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => return version::main(),
         Err(error) => {
             let _ = error.print();
             // --help and --version are reported as errors too, and are none.
@@ -85,6 +113,7 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
         Command::Run(args) => run::main(&args, inherited),
         Command::Reload(args) => reload::main(&args),
         Command::Status(args) => status::main(&args),
+        Command::Healthcheck(args) => healthcheck::main(&args),
         Command::Identity(args) => identity::main(&args),
         Command::Sign(args) => sign::main(&args),
         Command::Attest(args) => attest::main(&args),
@@ -93,6 +122,10 @@ pub fn main(inherited: crate::launch::sockets::Inherited) -> ExitCode {
         Command::Appraise(args) => appraise::main(&args),
         Command::Manifest(args) => manifest::main(&args),
         Command::Audit(args) => audit::main(&args),
+        Command::Metrics(args) => metrics::main(&args, inherited),
+        Command::Config(args) => config::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
+        Command::Completion(args) => completion::main(&args),
         Command::Unlock(args) => unlock::main(&args),
     }
 }

@@ -13,6 +13,11 @@ pub fn stamp() -> String {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
 }
 
+/// Time since boot, standstills of the host included: no step of the wall clock moves it.
+pub fn since_boot() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
+}
+
 /// Which boot this is, as the kernel names it.
 ///
 /// # Errors

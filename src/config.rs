@@ -3,6 +3,7 @@
 //! Precedence: flag, environment, `/run`, `/etc`, `/usr/lib`, default.
 
 mod environment;
+mod inspect;
 pub mod keys;
 mod layers;
 mod settings;
@@ -13,6 +14,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use inspect::{Effective, Inspection, inspect, inspect_files};
 pub use layers::CommandLine;
 pub use settings::{
     Handoff, ImageKind, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings, Transport,

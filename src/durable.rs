@@ -11,7 +11,7 @@ use std::path::Path;
 /// # Errors
 /// The operation that failed; the old file is whole then, and the temporary one gone.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_for(path, bytes, OWNER)
+    write_for(path, bytes, OWNER, Flush::Yes)
 }
 
 /// The same, for everybody to read (0644), whatever the umask is.
@@ -19,30 +19,57 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As for [`write`].
 pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_for(path, bytes, EVERYBODY)
+    write_for(path, bytes, EVERYBODY, Flush::Yes)
+}
+
+/// The same, without a flush: for what is worth nothing after a crash anyway, on a tmpfs. Readers still see the old file or
+/// the new one.
+///
+/// # Errors
+/// As for [`write`].
+pub fn show(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_for(path, bytes, EVERYBODY, Flush::No)
+}
+
+/// Whether a file is to be there after a crash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    Yes,
+    No,
 }
 
 const OWNER: u32 = 0o600;
 const EVERYBODY: u32 = 0o644;
 
-fn write_for(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_for(path: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()> {
     let temporary = path.with_added_extension("new");
-    write_and_rename(path, &temporary, bytes, mode).inspect_err(|_| {
+    write_and_rename(path, &temporary, bytes, mode, flush).inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
     })
 }
 
-fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8], mode: u32, flush: Flush) -> io::Result<()> {
     // One that a crash left behind.
-    remove(temporary)?;
+    remove_now(temporary)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(OWNER).open(temporary)?;
     file.write_all(bytes)?;
     if mode != OWNER {
         file.set_permissions(Permissions::from_mode(mode))?;
     }
+    if flush == Flush::No {
+        return fs::rename(temporary, path);
+    }
     file.sync_all()?;
     fs::rename(temporary, path)?;
     flush_folder_of(path)
+}
+
+fn remove_now(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => Ok(true),
+    }
 }
 
 /// Removes a file for good. That there is none is no error.
@@ -50,11 +77,7 @@ fn write_and_rename(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> i
 /// # Errors
 /// The operation that failed.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => flush_folder_of(path),
-    }
+    if remove_now(path)? { flush_folder_of(path) } else { Ok(()) }
 }
 
 /// The bytes of a file, or none where there is no file.

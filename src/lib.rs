@@ -29,5 +29,6 @@ pub mod notify;
 pub mod run;
 pub mod sidecar;
 pub mod signed;
+pub mod state;
 pub mod sys;
 pub mod watch;

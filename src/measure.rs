@@ -16,7 +16,7 @@ use contract::{Digest, exit};
 use sha2::{Digest as _, Sha256};
 
 pub use elf::NotRunnable;
-pub use image::{Image, ImageFacts, PathCheck, lost_seals, on_disk, seal};
+pub use image::{Image, ImageFacts, PathCheck, can_seal, lost_seals, on_disk, seal};
 pub use path::UnsafePath;
 
 /// What is larger than this is no sidecar; the bound keeps a mistake from filling memory.

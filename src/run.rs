@@ -5,6 +5,7 @@ mod finding;
 mod guard;
 mod prove;
 mod reload;
+mod shown;
 mod signals;
 mod start;
 mod status;
@@ -23,11 +24,13 @@ use crate::launch;
 use crate::launch::sockets::{Inherited, Place, Sockets};
 use crate::lock::Lock;
 use crate::notify::Notify;
+use crate::state::Board;
 use crate::sys::{self, RunAs};
-use crate::watch::lifecycle::{Event as Life, Lifecycle};
+use crate::watch::lifecycle::{Event as Life, Lifecycle, State};
 use crate::watch::{self, Evidence, RestartLog};
 use guard::Lost;
 pub use reload::{ANSWER, Answer, ReloadError};
+pub(crate) use shown::without_secrets;
 use signals::Signals;
 use start::Attempt;
 
@@ -51,8 +54,10 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let (audit, life, evidence) = (Audit::open(&settings.state_dir), Lifecycle::default(), RefCell::new(None));
     let state_dir = settings.state_dir.clone();
-    match serve(settings, &reread, inherited, &audit, &life, &evidence).await {
+    let board = Board::open(settings.state_file.as_deref());
+    match serve(settings, &reread, inherited, &audit, &life, &evidence, &board).await {
         Ok(()) => {
+            board.follow(life.state());
             report(audit.close());
             Ok(())
         }
@@ -63,7 +68,11 @@ pub async fn run(
             if let Some(evidence) = evidence.take() {
                 finding::keep(&audit, &state_dir, evidence).await;
             }
-            Err(refused(&audit, &life, error))
+            let locked = matches!(error, Error::Locked(_));
+            let failure = refused(&audit, &life, error);
+            let state = if locked { State::Locked } else { life.state() };
+            board.ended(state, failure.error.exit_code(), &failure.error.one_line());
+            Err(failure)
         }
     }
 }
@@ -119,6 +128,7 @@ async fn serve(
     audit: &Audit,
     life: &Lifecycle,
     evidence: &RefCell<Option<Evidence>>,
+    board: &Board,
 ) -> Result<(), Error> {
     if !settings.signer {
         audit.record_step(1, &Event::SignerDisabled);
@@ -132,6 +142,7 @@ async fn serve(
         audit,
         life,
         evidence,
+        board,
         reread,
         first: Cell::new(None),
         run_as: launch::find_user(settings.user.as_deref())?,
@@ -149,6 +160,7 @@ struct Verifier<'a> {
     life: &'a Lifecycle,
     /// Of the finding that ends the service.
     evidence: &'a RefCell<Option<Evidence>>,
+    board: &'a Board,
     reread: &'a dyn Fn() -> Result<Settings, ConfigError>,
     settings: RefCell<Rc<Settings>>,
     /// The digest that was accepted last in this run.
@@ -184,6 +196,9 @@ impl Verifier<'_> {
             crashes.change(self.settings().restart);
             let restart = crashes.crashed(Instant::now(), &crash)?;
             self.audit.record(&Event::Restarting { attempt: restart.attempt, after: restart.after });
+            self.board.change(|state| {
+                (state.restarts, state.sidecar, state.check, state.requests) = (state.restarts + 1, None, None, None)
+            });
             let status = format!("Starting the sidecar again, attempt {}: {crash}", restart.attempt);
             self.happened(Life::SidecarLost, &status)?;
             tokio::select! {
@@ -195,7 +210,9 @@ impl Verifier<'_> {
 
     /// Takes an event of the lifecycle, and tells systemd what follows from it.
     fn happened(&self, event: Life, status: &str) -> Result<(), Error> {
-        Ok(Notify.tell(self.life.on(event)?, Some(status))?)
+        let words = self.life.on(event)?;
+        self.board.follow(self.life.state());
+        Ok(Notify.tell(words, Some(status))?)
     }
 
     fn settings(&self) -> Rc<Settings> {

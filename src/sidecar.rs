@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use contract::wire::{Attestation, RegisterRequest, Registered, SignRequest, Signed, StakingStatus, path};
+use contract::wire::{Attestation, Metrics, RegisterRequest, Registered, SignRequest, Signed, StakingStatus, path};
 use contract::{BlsPublicKey, Bytes, TlsPublicKey};
 use hyper::Method;
 use hyper::header::HeaderValue;
@@ -177,6 +177,14 @@ impl Client {
     /// [`SidecarError`].
     pub async fn sign_tls(&self, key: &TlsPublicKey, data: Bytes) -> Result<Bytes, SidecarError> {
         self.sign(path::TLS_SIGN, &key.to_string(), Data::Bytes(data), "", TLS_SIGNATURE).await
+    }
+
+    /// What the sidecar counted of its clients' requests. It answers this on its private socket alone.
+    ///
+    /// # Errors
+    /// [`SidecarError`]; status 404 from a sidecar that does not count.
+    pub async fn metrics(&self) -> Result<Metrics, SidecarError> {
+        self.call(Method::GET, path::METRICS, Vec::new()).await
     }
 
     /// Lets the sidecar accept on its public socket.

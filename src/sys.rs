@@ -3,6 +3,7 @@
 
 mod child;
 mod pidfd;
+pub mod probe;
 mod spawn;
 
 pub use pidfd::PidFd;

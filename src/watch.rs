@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use contract::wire::Metrics;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
@@ -167,6 +168,16 @@ impl Watch {
         // A look under the old policy says nothing about the new one.
         self.disk_look = None;
         self.rules = Some(rules);
+    }
+
+    /// Whether the signer could be used when it was asked about last.
+    pub fn signer_answers(&self) -> bool {
+        self.asking.signer_answers()
+    }
+
+    /// What the sidecar counted of its clients' requests, where it counts.
+    pub fn requests(&self) -> Option<Metrics> {
+        self.asking.requests()
     }
 
     /// Waits for what happens next. `is_shut_down` looks at the public socket. Safe to drop half-way: a check that is under

@@ -13,6 +13,9 @@ use canned::{BLS, Canned, NODE_ID, OTHER_BLS, TLS, refusal};
 
 /// Of a sidecar that nobody measured here.
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// The sidecar alone: no verifier shows a state here.
+const ASK_SIDECAR: [&str; 2] = ["status", "--no-verifier"];
+const ASK_SIDECAR_JSON: [&str; 3] = ["status", "--json", "--no-verifier"];
 
 /// A folder with a sidecar's socket and a store, and the command that is told of them.
 struct Host(tempfile::TempDir);
@@ -85,7 +88,8 @@ impl Host {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cryftgo-tee"));
-        command.args(arguments);
+        let (asked, others): (Vec<&str>, Vec<&str>) = arguments.iter().partition(|word| **word == "--no-verifier");
+        command.args(others);
         for (flag, path) in [
             ("--config", "cryftgo-tee.toml"),
             ("--cryfttee-socket", "api.sock"),
@@ -95,6 +99,12 @@ impl Host {
             ("--trust-pins-d", "pins.d"),
         ] {
             command.arg(flag).arg(self.path(path));
+        }
+        // Where no verifier shows its state, the sidecar is all there is to ask.
+        if asked.is_empty() {
+            command.arg("--state-file").arg(self.path("state.json"));
+        } else {
+            command.arg("--state-file=");
         }
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -191,7 +201,7 @@ fn each_refusal_of_the_sidecar_has_a_line_of_its_own_and_exit_code_69() {
     }
     let host = Host::new(&Canned::well());
     std::fs::remove_file(host.path("api.sock")).expect("remove");
-    let ended = host.run(&["status"], b"");
+    let ended = host.run(&ASK_SIDECAR, b"");
     assert!(ended.refused(69).contains("is it running?"), "{ended:?}");
 }
 
@@ -200,28 +210,29 @@ fn the_sidecars_text_cannot_steer_the_terminal() {
     let hostile =
         |_: &str, _: &str| (418, r#"{"error":"a\u001b[31m\nb\u202e","code":"\r\u009b","details":"\u0000"}"#.to_owned());
     let host = Host::new(&Canned::new(hostile));
-    let ended = host.run(&["status"], b"");
+    let ended = host.run(&ASK_SIDECAR, b"");
     assert!(!ended.refused(69).chars().any(|c| c.is_control() || c == '\u{202e}'), "{ended:?}");
     let host = Host::new(&Canned::well());
-    for arguments in [&["status"][..], &["status", "--json"]] {
+    for arguments in [&ASK_SIDECAR[..], &ASK_SIDECAR_JSON] {
         let ended = host.run(arguments, b"");
-        assert!(ended.printed().lines().all(|line| line.is_ascii() && !line.contains('\x1b')), "{ended:?}");
+        let harmless = |line: &str| !line.chars().any(|c| c.is_control() || c == '\u{202e}');
+        assert!(ended.printed().lines().all(harmless), "{ended:?}");
     }
-    let url = &host.run(&["status", "--json"], b"").json()["sidecar"]["web3signer_url"];
+    let url = &host.run(&ASK_SIDECAR_JSON, b"").json()["sidecar"]["web3signer_url"];
     assert_eq!(url, "http://signer/\u{1b}[31m\u{202e}", "nothing is lost for a script");
 }
 
 #[test]
-fn status_says_ready_by_its_exit_code() {
+fn status_of_a_sidecar_without_a_verifier_says_ready_by_its_exit_code() {
     let host = Host::new(&Canned::well());
-    let ended = host.run(&["status"], b"");
+    let ended = host.run(&ASK_SIDECAR, b"");
     let text = ended.printed();
     assert!(text.contains("ready to sign") && text.contains(BLS) && text.contains("bls_signing"), "{text}");
-    assert_eq!(host.run(&["status", "--json"], b"").json()["ready"], true);
+    assert_eq!(host.run(&ASK_SIDECAR_JSON, b"").json()["ready"], true);
     let host = Host::new(&Canned::new(|_, _| (200, canned::status(&[], false))));
-    let ended = host.run(&["status"], b"");
+    let ended = host.run(&ASK_SIDECAR, b"");
     assert_eq!((ended.code, ended.stdout.contains("NOT ready")), (Some(69), true), "{ended:?}");
-    let ended = host.run(&["status", "--json"], b"");
+    let ended = host.run(&ASK_SIDECAR_JSON, b"");
     assert_eq!((ended.code, &ended.json()["ready"]), (Some(69), &false.into()));
 }
 
@@ -280,7 +291,7 @@ fn a_user_who_may_not_read_the_store_gets_what_is_published_and_no_socket_but_a_
     let ended = as_nobody(&["attest"]).expect("run");
     assert!(ended.printed().contains("may not read the reference values"), "{ended:?}");
     std::fs::set_permissions(host.path("api.sock"), std::fs::Permissions::from_mode(0o660)).expect("mode");
-    let ended = as_nobody(&["status"]).expect("run");
+    let ended = as_nobody(&ASK_SIDECAR).expect("run");
     assert!(ended.refused(69).contains("the mode of the socket says who may"), "{ended:?}");
 }
 

@@ -207,6 +207,13 @@ pub const KEYS: &[Key] = &[
         "FILE",
         "Where other services read who the node is, from READY on until the stop; empty: nowhere",
     ),
+    key(
+        "state_file",
+        Kind::Text,
+        defaults::STATE_FILE,
+        "FILE",
+        "Where any user reads how the service is, as status, healthcheck and metrics do; on a tmpfs; empty: nowhere",
+    ),
     key("watch.interval", Kind::Time, "10s", "TIME", "How often the running image is measured again"),
     key(
         "watch.mappings",

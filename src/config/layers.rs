@@ -15,6 +15,9 @@ use super::keys::{KEYS, Key, Kind};
 /// The folders that hold configuration, weakest first; in each `cryftgo-tee.toml`, then `conf.d/*.toml`.
 const FOLDERS: [&str; 3] = ["/usr/lib/cryftgo-tee", "/etc/cryftgo-tee", "/run/cryftgo-tee"];
 
+/// How the origin of a default is called.
+const DEFAULT: &str = "default";
+
 /// More than any configuration needs; what is larger is not one.
 const MAX_FILE: u64 = 1024 * 1024;
 
@@ -32,11 +35,7 @@ pub(super) fn read(
     command_line: &CommandLine,
     variable: impl Fn(&str) -> Result<Option<String>, ConfigError>,
 ) -> Result<Figment, ConfigError> {
-    let mut figment = Figment::new();
-    for key in KEYS {
-        let value = key.read(key.default).expect("the defaults are well formed: tested");
-        figment = figment.merge(Serialized::default(key.path, value));
-    }
+    let mut figment = defaults();
     for file in files(command_line)? {
         figment = figment.merge(File::read(&file)?);
     }
@@ -52,6 +51,60 @@ pub(super) fn read(
         }
     }
     Ok(figment)
+}
+
+/// The weakest layer.
+fn defaults() -> Figment {
+    KEYS.iter().fold(Figment::new(), |figment, key| figment.merge(default(key)))
+}
+
+/// The default of a setting, as a layer.
+pub(super) fn default(key: &Key) -> impl Provider + use<> {
+    let value = key.read(key.default).expect("the defaults are well formed: tested");
+    Given { source: DEFAULT.to_owned(), path: key.path, value }
+}
+
+/// Reads every layer as far as it can be read, and gathers what is wrong with them. `files` stand in for those of the command
+/// line and of the system.
+pub(super) fn read_leniently(
+    command_line: &CommandLine,
+    named: Option<&[PathBuf]>,
+    variable: impl Fn(&str) -> Result<Option<String>, ConfigError>,
+    problems: &mut Vec<ConfigError>,
+) -> (Figment, Vec<PathBuf>) {
+    let mut figment = defaults();
+    let files = match named.map_or_else(|| files(command_line), |named| Ok(named.to_vec())) {
+        Ok(files) => files,
+        Err(error) => {
+            problems.push(error);
+            Vec::new()
+        }
+    };
+    for file in &files {
+        match File::read_known(file) {
+            Ok((file, unknown)) => {
+                problems.extend(unknown);
+                figment = figment.merge(file);
+            }
+            Err(error) => problems.push(error),
+        }
+    }
+    for key in KEYS {
+        let name = key.variable();
+        let given = variable(&name).and_then(|text| {
+            text.map(|text| Given::new(key, format!("environment variable {name}"), &text)).transpose()
+        });
+        let flag = command_line.flags.get(key.path);
+        let flag = flag.map(|text| Given::new(key, format!("flag --{}", key.flag()), text)).transpose();
+        for given in [given, flag] {
+            match given {
+                Ok(Some(given)) => figment = figment.merge(given),
+                Ok(None) => {}
+                Err(error) => problems.push(error),
+            }
+        }
+    }
+    (figment, files)
 }
 
 fn files(command_line: &CommandLine) -> Result<Vec<PathBuf>, ConfigError> {
@@ -77,6 +130,12 @@ struct File {
 
 impl File {
     fn read(path: &Path) -> Result<Self, ConfigError> {
+        let (file, unknown) = Self::read_known(path)?;
+        unknown.into_iter().next().map_or(Ok(file), Err)
+    }
+
+    /// What is in a file, and one error for each key that there is not.
+    fn read_known(path: &Path) -> Result<(Self, Vec<ConfigError>), ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_owned(), source };
         let mut text = String::new();
         fs::File::open(path).map_err(read)?.take(MAX_FILE + 1).read_to_string(&mut text).map_err(read)?;
@@ -85,8 +144,9 @@ impl File {
         }
         let values: Dict = <figment::providers::Toml as figment::providers::Format>::from_str(&text)
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), reason: source.to_string() })?;
-        refuse_unknown(path, "", &values)?;
-        Ok(Self { path: path.to_owned(), values })
+        let mut unknown = Vec::new();
+        find_unknown(path, "", &values, &mut unknown);
+        Ok((Self { path: path.to_owned(), values }, unknown))
     }
 }
 
@@ -100,19 +160,18 @@ impl Provider for File {
     }
 }
 
-fn refuse_unknown(file: &Path, prefix: &str, values: &Dict) -> Result<(), ConfigError> {
+fn find_unknown(file: &Path, prefix: &str, values: &Dict, unknown: &mut Vec<ConfigError>) {
     for (name, value) in values {
         let path = format!("{prefix}{name}");
         let inner = format!("{path}.");
         match value {
             _ if KEYS.iter().any(|key| key.path == path) => {}
             Value::Dict(_, table) if KEYS.iter().any(|key| key.path.starts_with(&inner)) => {
-                refuse_unknown(file, &inner, table)?;
+                find_unknown(file, &inner, table, unknown);
             }
-            _ => return Err(ConfigError::UnknownKey { path: file.to_owned(), hint: super::hint(&path), key: path }),
+            _ => unknown.push(ConfigError::UnknownKey { path: file.to_owned(), hint: super::hint(&path), key: path }),
         }
     }
-    Ok(())
 }
 
 /// One value from a flag or the environment.

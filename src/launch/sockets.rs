@@ -88,6 +88,23 @@ impl Inherited {
     }
 }
 
+impl Inherited {
+    /// The one TCP socket of a service that only answers.
+    ///
+    /// # Errors
+    /// [`SocketError`].
+    pub fn into_tcp(mut self) -> Result<TcpListener, SocketError> {
+        match self.fds.len() {
+            0 => return Err(SocketError::None),
+            1 => {}
+            count => return Err(SocketError::Count(count)),
+        }
+        let taken = self.fds.take_tcp_listener(0);
+        let socket = taken.map_err(|source| SocketError::NotStream { kind: "http", source })?;
+        listening(socket.ok_or(SocketError::None)?)
+    }
+}
+
 /// Which of two sidecars a private socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -201,11 +218,16 @@ fn public(inherited: Inherited, settings: &Settings) -> Result<OwnedFd, SocketEr
     };
     let kind = settings.transport.as_str();
     let socket = taken.map_err(|source| SocketError::NotStream { kind, source })?.ok_or(SocketError::None)?;
-    // The crate checks family and type, but a connected socket has those too.
-    if !getsockopt(&socket, sockopt::AcceptConn).map_err(|error| SocketError::Inspect(error.into()))? {
-        return Err(SocketError::NotListening);
+    listening(socket)
+}
+
+/// The crate checks family and type, but a connected socket has those too.
+fn listening<T: AsFd>(socket: T) -> Result<T, SocketError> {
+    match getsockopt(&socket, sockopt::AcceptConn) {
+        Ok(true) => Ok(socket),
+        Ok(false) => Err(SocketError::NotListening),
+        Err(error) => Err(SocketError::Inspect(error.into())),
     }
-    Ok(socket)
 }
 
 /// Binds the private socket in a folder that only this user may write to, so that nobody can put another one in its place.

@@ -165,6 +165,19 @@ fn sealed_copy(path: &Path, source: &File, progress: &Progress) -> Result<File, 
     Ok(copy)
 }
 
+/// Whether this kernel gives a sealed image: true where the seal on its mode bits is there as well (Linux 6.3).
+///
+/// # Errors
+/// Why it gives none.
+pub fn can_seal() -> io::Result<bool> {
+    let image = executable_memfd()?;
+    let added = |seals| fcntl(&image, FcntlArg::F_ADD_SEALS(seals));
+    match added(SEALS | SealFlag::from_bits_retain(F_SEAL_EXEC)) {
+        Err(Errno::EINVAL) => added(SEALS).map(|_| false).map_err(io::Error::from),
+        added => added.map(|_| true).map_err(io::Error::from),
+    }
+}
+
 fn executable_memfd() -> nix::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let made = match memfd_create(c"cryfttee", flags | MFdFlags::from_bits_retain(MFD_EXEC)) {

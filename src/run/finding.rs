@@ -19,6 +19,12 @@ use crate::watch::lifecycle::Event as Life;
 use crate::watch::{Evidence, Finding, Gathering, Outcome};
 
 impl Verifier<'_> {
+    /// Tells a finding, in the audit trail and to whoever asks for the state.
+    pub(super) fn found(&self, pid: u32, what: String, action: Action) {
+        self.board.found(&what, action);
+        self.audit.record(&Event::Finding { pid, what, action });
+    }
+
     /// Decides what follows. An error ends the service; the sidecar is gone then.
     pub(super) async fn judge(&self, mut guarded: Guarded, outcome: Outcome) -> Result<Judged, Error> {
         let pid = guarded.sidecar.child.pid();
@@ -36,7 +42,7 @@ impl Verifier<'_> {
         };
         let what = one_line(&finding);
         if finding.is_mended_by_a_restart() {
-            self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Restart });
+            self.found(pid, what.clone(), Action::Restart);
             kill(guarded.sidecar.child).await;
             return Ok(Judged::Lost(Lost(what)));
         }
@@ -48,7 +54,7 @@ impl Verifier<'_> {
             self.alert(&mut guarded, &finding, what).await?;
             return Ok(Judged::GoOn(Box::new(guarded)));
         }
-        self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Kill });
+        self.found(pid, what.clone(), Action::Kill);
         // Frozen first: what is looked at must not change, nor sign, meanwhile.
         freeze(&guarded.sidecar.child);
         let evidence = gather(&guarded.sidecar.child, guarded.sidecar.digest, &what).await;
@@ -77,7 +83,7 @@ impl Verifier<'_> {
         const MOST: usize = 256;
         let pid = guarded.sidecar.child.pid();
         if guarded.told.len() < MOST && guarded.told.insert(finding.about()) {
-            self.audit.record(&Event::Finding { pid, what: what.clone(), action: Action::Alert });
+            self.found(pid, what.clone(), Action::Alert);
             if guarded.told.len() <= EVIDENCE_OF {
                 let evidence = gather(&guarded.sidecar.child, guarded.sidecar.digest, &what).await;
                 keep(self.audit, &guarded.sidecar.settings.state_dir, evidence).await;

@@ -13,13 +13,14 @@ use tokio::task::JoinHandle;
 use super::reload::Reloaded;
 use super::signals::{Asked, Signals};
 use super::start::Sidecar;
-use super::{Verifier, status};
+use super::{Verifier, shown, status};
 use crate::audit::Event;
 use crate::config::Settings;
 use crate::error::{Error, one_line};
 use crate::launch::sockets::Place;
 use crate::launch::{LaunchError, Stopped};
 use crate::notify::{self, Notify};
+use crate::state::CheckState;
 use crate::watch::lifecycle::Event as Life;
 use crate::watch::{Asking, DiskCheck, Health, Hints, Keys, OnDisk, Outcome, Seen, Watch, effective_interval};
 
@@ -31,6 +32,7 @@ pub(super) struct Guarded {
     pub(super) sidecar: Sidecar,
     pub(super) watch: Watch,
     pub(super) checks: u64,
+    pub(super) last_check: Option<CheckState>,
     pub(super) on_disk: OnDisk,
     pub(super) degraded: Option<String>,
     /// A finding that the policy only tells.
@@ -97,6 +99,7 @@ impl Verifier<'_> {
         let mut guarded = self.watch_over(sidecar);
         let mut draining: Vec<Draining> = Vec::new();
         loop {
+            self.show(&guarded);
             let asked = tokio::select! {
                 biased;
                 asked = signals.asked() => asked,
@@ -182,7 +185,17 @@ impl Verifier<'_> {
             sidecar.mounts.clone(),
         );
         let (on_disk, told) = (OnDisk::Verified, BTreeSet::new());
-        Guarded { sidecar, watch, checks: 0, on_disk, degraded: None, alert: None, told, refused: None }
+        Guarded {
+            sidecar,
+            watch,
+            checks: 0,
+            last_check: None,
+            on_disk,
+            degraded: None,
+            alert: None,
+            told,
+            refused: None,
+        }
     }
 
     pub(super) fn asking(&self, sidecar: &Sidecar) -> Asking {
@@ -208,7 +221,10 @@ impl Verifier<'_> {
             let sockets = &self.sockets;
             let seen = guarded.watch.next(&mut guarded.sidecar.child, || sockets.borrow().is_shut_down()).await?;
             match seen {
-                Ok(seen) => self.seen(guarded, seen)?,
+                Ok(seen) => {
+                    self.seen(guarded, seen)?;
+                    self.show(guarded);
+                }
                 Err(outcome) => return Ok(outcome),
             }
         }
@@ -219,6 +235,7 @@ impl Verifier<'_> {
             Seen::Checked { took, looked } => {
                 guarded.checks += 1;
                 guarded.alert = None;
+                guarded.last_check = Some(shown::checked(guarded, took));
                 self.tell_mappings(guarded.sidecar.child.pid(), &looked);
                 self.happened(Life::CheckPassed, &guarded.status(took))
             }

@@ -12,12 +12,13 @@ use super::Verifier;
 use super::guard::{Draining, Guarded, hints, interval};
 use super::start::{Attempt, Facts, Sidecar};
 use crate::appraise;
-use crate::audit::{Action, Event};
+use crate::audit::{Action, Event, sanitise};
 use crate::blocking;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::launch::ChildEnvironment;
 use crate::launch::sockets::Place;
+use crate::state::ReloadState;
 use crate::watch::lifecycle::{Event as Life, Lifecycle};
 use crate::watch::{OnDisk, Rules};
 use crate::{clock, durable};
@@ -144,7 +145,7 @@ impl Verifier<'_> {
         if launched && error.is_tampering() {
             let pid = guarded.sidecar.child.pid();
             let what = format!("in the sidecar that was to take the place of pid {pid}: {}", error.one_line());
-            self.audit.record(&Event::Finding { pid, what, action: Action::Kill });
+            self.found(pid, what, Action::Kill);
         }
         self.publish_again(&guarded.sidecar);
         self.reload_refused(guarded, error.step(), &error.one_line())
@@ -187,6 +188,8 @@ impl Verifier<'_> {
     /// Tells whoever runs `cryftgo-tee reload`. That it cannot be written is theirs to notice: they wait with a deadline.
     pub(super) fn answer(&self, done: bool, message: &str) {
         let folder = self.settings().control_socket.parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let told = ReloadState { at: clock::utc(clock::now()), done, message: sanitise(message) };
+        self.board.change(|state| state.reload = Some(told));
         let answer = Answer { id: clock::stamp(), done, message: message.to_owned() };
         let text = serde_json::to_vec(&answer).expect("plain data");
         if let Err(cause) = durable::make_folder(&folder).and_then(|()| durable::write(&folder.join(ANSWER), &text)) {
@@ -214,6 +217,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Option<&'static str> {
         ("identity.state_dir", old.identity_dir != new.identity_dir),
         ("identity.file", old.identity_file != new.identity_file),
         ("state_dir", old.state_dir != new.state_dir),
+        ("state_file", old.state_file != new.state_file),
     ]
     .into_iter()
     .find_map(|(key, differs)| differs.then_some(key))

@@ -39,6 +39,8 @@ pub(super) struct Sidecar {
     /// What it was told, apart from the keys, which an earlier start may not have known yet.
     pub(super) environment: ChildEnvironment,
     pub(super) digest: Digest,
+    /// What accepted it; none where nothing was demanded.
+    pub(super) reference: Option<String>,
     pub(super) evidence: Attestation,
     pub(super) identity: Identity,
     pub(super) inspector: Arc<Mutex<Inspector>>,
@@ -88,6 +90,7 @@ impl Verifier<'_> {
         let facts = image.get().facts();
         let digest = facts.digest;
         self.step(3, &status::appraised(&image));
+        let reference = status::reference(&image);
         self.entered(attempt, Life::Accepted)?;
 
         let saved = self.store.load().map_err(identity::IdentityError::from)?;
@@ -111,12 +114,18 @@ impl Verifier<'_> {
             }
         };
         let words = attempt.life.on(Life::Admitted)?;
+        let (settings, environment) = (Rc::clone(settings), environment(None, None));
+        let sidecar =
+            Sidecar { child, settings, environment, digest, reference, evidence, identity, inspector, mounts };
+        let Sidecar { identity, evidence, .. } = &sidecar;
         if attempt.place == Place::First {
-            Notify.tell(words, Some(&status::ready(&identity, &evidence, &digest)))?;
+            // Before READY: who was waiting for it may look at once.
+            self.show_sidecar(&sidecar);
+            self.board.follow(attempt.life.state());
+            Notify.tell(words, Some(&status::ready(identity, evidence, &digest)))?;
         }
         self.audit.record_step(9, &Event::Ready { node_id: identity.node_id, digest, pid });
-        let (settings, environment) = (Rc::clone(settings), environment(None, None));
-        Ok(Sidecar { child, settings, environment, digest, evidence, identity, inspector, mounts })
+        Ok(sidecar)
     }
 
     /// Step 2, with a word now and then while a large binary is read.
@@ -172,7 +181,7 @@ impl Verifier<'_> {
             self.audit.record(&Event::LibraryReplaced { path: path.clone() });
         }
         for finding in &looked.reported {
-            self.audit.record(&Event::Finding { pid, what: one_line(finding), action: Action::Report });
+            self.found(pid, one_line(finding), Action::Report);
         }
     }
 
@@ -183,7 +192,11 @@ impl Verifier<'_> {
 
     /// A step of a start was done. What systemd is told of it is only STATUS, which has the step already.
     pub(super) fn entered(&self, attempt: Attempt<'_>, event: Life) -> Result<(), Error> {
-        Ok(Notify.tell(attempt.life.on(event)?, None)?)
+        let words = attempt.life.on(event)?;
+        if attempt.place == Place::First {
+            self.board.follow(attempt.life.state());
+        }
+        Ok(Notify.tell(words, None)?)
     }
 
     /// What this configuration gives up is said once a launch.

@@ -34,6 +34,14 @@ pub(super) fn appraised(image: &Appraised<Image>) -> Event {
     }
 }
 
+/// What accepted an image, in words; none where nothing was demanded.
+pub(super) fn reference(image: &Appraised<Image>) -> Option<String> {
+    match image.accepted() {
+        Accepted::By(reference) => Some(reference.origin.clone()),
+        Accepted::WithoutReference | Accepted::Unenforced => None,
+    }
+}
+
 pub(super) fn signer_ready(signer: &StakingStatus) -> Event {
     Event::SignerReady {
         url: signer.web3signer_url.clone(),

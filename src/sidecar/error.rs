@@ -59,6 +59,15 @@ impl SidecarError {
         matches!(self, Self::Refused { status, .. } if status.is_server_error())
     }
 
+    /// Whether it says something about who asks, and nothing about the sidecar.
+    pub fn is_about_the_caller(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            Self::Refused { status, .. } => *status == StatusCode::FORBIDDEN,
+            _ => false,
+        }
+    }
+
     /// Whether a signer that is still starting would look like this.
     pub const fn may_come(&self) -> bool {
         matches!(self, Self::NotReady(_))

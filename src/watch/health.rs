@@ -1,9 +1,10 @@
 //! Is the sidecar alive, and does it reach its signer? Asked over the private socket, judged with thresholds: one
 //! answer that is late is no reason to do anything.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use contract::wire::StakingStatus;
+use contract::wire::{Metrics, StakingStatus};
 use contract::{BlsPublicKey, TlsPublicKey};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -127,11 +128,34 @@ fn judge(answered: Result<StakingStatus, SidecarError>, keys: &Keys) -> Answer {
     }
 }
 
+/// Whether a sidecar counts its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Asked,
+    /// It is one of another kind, and says that there is no such path.
+    None,
+}
+
+/// What it counted, unless that is nothing a sidecar counts.
+async fn count(client: &Client, interval: Duration) -> Result<Option<Metrics>, SidecarError> {
+    const AT_MOST: Duration = Duration::from_secs(1);
+    let metrics = client.with_timeout(interval.min(AT_MOST)).metrics().await?;
+    Ok(Some(metrics).filter(Metrics::is_sound))
+}
+
 /// Asks on and on, beside whatever else is done. Ends when it is dropped.
 #[derive(Debug)]
 pub struct Asking {
     answers: mpsc::Receiver<Answer>,
     task: JoinHandle<()>,
+    last: Arc<Mutex<Last>>,
+}
+
+/// What the last answers said.
+#[derive(Debug)]
+struct Last {
+    signer_answers: bool,
+    requests: Option<Metrics>,
 }
 
 impl Asking {
@@ -139,17 +163,47 @@ impl Asking {
     pub fn start(client: &Client, keys: Keys, settings: HealthSettings) -> Self {
         let client = client.with_timeout(settings.timeout);
         let (answered, answers) = mpsc::channel(1);
+        // The last step of a start was an answer of the signer's.
+        let last = Arc::new(Mutex::new(Last { signer_answers: true, requests: None }));
+        let told = Arc::clone(&last);
         let task = tokio::spawn(async move {
             let mut due = tokio::time::interval_at(tokio::time::Instant::now() + settings.interval, settings.interval);
             due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut counts = Counts::Asked;
             loop {
                 due.tick().await;
-                if answered.send(judge(client.status().await, &keys)).await.is_err() {
+                let mut answer = judge(client.status().await, &keys);
+                told.lock().unwrap_or_else(PoisonError::into_inner).signer_answers = matches!(answer, Answer::Well);
+                // Who does not answer at all is not asked for more.
+                if counts == Counts::Asked && matches!(answer, Answer::Well | Answer::SignerAway(_)) {
+                    match count(&client, settings.interval).await {
+                        Ok(Some(requests)) => {
+                            told.lock().unwrap_or_else(PoisonError::into_inner).requests = Some(requests);
+                        }
+                        Ok(None) => {}
+                        Err(error) if error.status() == Some(hyper::StatusCode::NOT_FOUND) => counts = Counts::None,
+                        Err(error @ SidecarError::Forged { .. }) => answer = Answer::Forged(error),
+                        // Counters are nothing to restart a sidecar for.
+                        Err(_) => {}
+                    }
+                }
+                if answered.send(answer).await.is_err() {
                     return;
                 }
             }
         });
-        Self { answers, task }
+        Self { answers, task, last }
+    }
+
+    /// Whether the last answer said that the signer can be used. One bad answer is no reason to do anything, and still
+    /// one to know.
+    pub fn signer_answers(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).signer_answers
+    }
+
+    /// What the sidecar counted last.
+    pub fn requests(&self) -> Option<Metrics> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).requests.clone()
     }
 
     /// The next answer. Safe to drop half-way.

@@ -10,7 +10,8 @@ use std::cell::Cell;
 use std::fmt;
 
 /// Where the service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "the names are the sentence")]
 pub enum State {
     /// Nothing runs yet.

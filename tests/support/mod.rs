@@ -104,6 +104,7 @@ impl Host {
             ("--control-socket", self.path("private/control.sock")),
             ("--identity-state-dir", self.path("state")),
             ("--identity-file", self.path("identity.json")),
+            ("--state-file", self.path("state.json")),
             ("--state-dir", self.path("verifier")),
         ] {
             command.arg(flag).arg(path);

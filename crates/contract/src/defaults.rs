@@ -24,6 +24,8 @@ pub const CONTROL_SOCKET: &str = "/run/cryftgo-tee/control.sock";
 pub const STATE_DIR: &str = "/var/lib/cryftgo";
 /// Where the verifier says who the node is, for other services to read.
 pub const IDENTITY_FILE: &str = "/run/cryftgo-tee/identity.json";
+/// Where the verifier says what it knows, for `cryftgo-tee status` and for metrics.
+pub const STATE_FILE: &str = "/run/cryftgo-tee/state.json";
 /// How long one request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the sidecar may take from exec to its first answer.

@@ -5,6 +5,7 @@
 
 pub mod attestation;
 pub mod error;
+pub mod metrics;
 pub mod path;
 pub mod register;
 pub mod sign;
@@ -13,6 +14,7 @@ pub mod v04;
 
 pub use attestation::Attestation;
 pub use error::ApiError;
+pub use metrics::Metrics;
 pub use register::{RegisterRequest, Registered};
 pub use sign::{SignRequest, Signed};
 pub use status::StakingStatus;

@@ -45,6 +45,7 @@ mod certificate;
 pub mod cli;
 mod client;
 pub mod config;
+mod counters;
 mod evidence;
 mod gate;
 mod guard;
@@ -68,6 +69,7 @@ pub use tls::{TlsError, TlsFiles};
 
 use access::{Access, Denials};
 use config::{ConfigError, ExpectedKeys, KeyGeneration, Limits, Settings, Transport};
+use counters::Counters;
 use routes::Missing;
 
 /// What stands between clients and the API: the rules, with every name looked up, and TLS, with its files read.
@@ -103,6 +105,7 @@ pub struct Sidecar {
     key_generation: KeyGeneration,
     expected: ExpectedKeys,
     missing: Missing,
+    counters: Counters,
     limits: Limits,
 }
 
@@ -118,6 +121,7 @@ impl Sidecar {
             key_generation: settings.key_generation,
             expected: settings.expected,
             missing: Missing::default(),
+            counters: Counters::default(),
             limits: settings.limits,
         })
     }
@@ -149,6 +153,10 @@ impl Sidecar {
 
     pub(crate) fn expected(&self) -> &ExpectedKeys {
         &self.expected
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     pub(crate) fn missing(&self) -> &Missing {

@@ -11,6 +11,7 @@ use tracing::Level;
 
 mod admit;
 mod attestation;
+mod metrics;
 mod register;
 mod sign;
 mod status;
@@ -34,7 +35,14 @@ const DISCARDED: usize = 8 * contract::defaults::MAX_BODY;
 pub(crate) async fn answer(sidecar: &Sidecar, client: &Client, request: Request<Incoming>) -> Answer {
     let started = Instant::now();
     let asked = tracing::enabled!(Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
-    let answer = dispatch(sidecar, client, request, started).await.unwrap_or_else(|problem| refuse(&problem));
+    let endpoint = Endpoint::of(request.uri().path(), client.role);
+    let outcome = dispatch(sidecar, client, endpoint, request, started).await;
+    // What the verifier asks is no client's request.
+    if client.role == Role::Api {
+        let refused = outcome.as_ref().err().map(|problem| problem.code);
+        sidecar.counters().count(Endpoint::kind(endpoint), refused, started.elapsed());
+    }
+    let answer = outcome.unwrap_or_else(|problem| refuse(&problem));
     if let Some((method, uri)) = asked {
         let (path, status) = (Foreign(uri.path()), answer.status().as_u16());
         tracing::debug!(%method, %path, status, took = ?started.elapsed(), "{}", client.role);
@@ -51,6 +59,7 @@ enum Endpoint {
     TlsRegister,
     BlsSign,
     TlsSign,
+    Metrics,
 }
 
 impl Endpoint {
@@ -63,13 +72,27 @@ impl Endpoint {
             path::BLS_REGISTER => Some(Self::BlsRegister),
             path::TLS_REGISTER => Some(Self::TlsRegister),
             path::ADMIT if role == Role::Control => Some(Self::Admit),
+            path::METRICS if role == Role::Control => Some(Self::Metrics),
             _ => None,
+        }
+    }
+
+    /// Its place among the kinds that are counted ([`contract::wire::metrics::KINDS`]).
+    const fn kind(endpoint: Option<Self>) -> usize {
+        match endpoint {
+            Some(Self::Status) => 0,
+            Some(Self::Attestation) => 1,
+            Some(Self::BlsRegister) => 2,
+            Some(Self::TlsRegister) => 3,
+            Some(Self::BlsSign) => 4,
+            Some(Self::TlsSign) => 5,
+            Some(Self::Admit | Self::Metrics) | None => 6,
         }
     }
 
     const fn method(self) -> (Method, &'static str) {
         match self {
-            Self::Status | Self::Attestation => (Method::GET, "GET"),
+            Self::Status | Self::Attestation | Self::Metrics => (Method::GET, "GET"),
             Self::Admit | Self::BlsRegister | Self::TlsRegister | Self::BlsSign | Self::TlsSign => {
                 (Method::POST, "POST")
             }
@@ -80,6 +103,7 @@ impl Endpoint {
 async fn dispatch(
     sidecar: &Sidecar,
     client: &Client,
+    endpoint: Option<Endpoint>,
     request: Request<Incoming>,
     started: Instant,
 ) -> Result<Answer, Problem> {
@@ -89,8 +113,8 @@ async fn dispatch(
         return Err(Problem::new(Code::NotAdmitted, "the verifier has not admitted clients yet"));
     }
     client.admit(sidecar, &request)?;
-    let endpoint = Endpoint::of(request.uri().path(), role)
-        .ok_or_else(|| Problem::new(Code::NotFound, "no such path").details(request.uri().path()))?;
+    let endpoint =
+        endpoint.ok_or_else(|| Problem::new(Code::NotFound, "no such path").details(request.uri().path()))?;
     let (method, name) = endpoint.method();
     if *request.method() != method {
         let problem = Problem::new(Code::MethodNotAllowed, "this path does not have that method");
@@ -103,6 +127,7 @@ async fn dispatch(
         Endpoint::Status => status::answer(sidecar).await,
         Endpoint::Attestation => attestation::answer(sidecar, head.uri.query()),
         Endpoint::Admit => Ok(admit::answer(sidecar)),
+        Endpoint::Metrics => Ok(metrics::answer(sidecar)),
         Endpoint::BlsRegister => register::bls(sidecar, client, &body, deadline).await,
         Endpoint::TlsRegister => register::tls(sidecar, client, &body, deadline).await,
         Endpoint::BlsSign => sign::bls(sidecar, &body, deadline).await,

@@ -271,6 +271,7 @@ impl UnitSettings {
         let mut flags: Vec<(&str, &OsStr)> = vec![("--cryfttee-signer", "true".as_ref())];
         let (pins, control, state) = (at("pins.d"), at("run/control.sock"), at("state"));
         let (verifier_state, identity) = (at("verifier"), at("identity.json"));
+        let state_file = at("state.json");
         flags.extend([
             ("--config", config.as_os_str()),
             ("--cryfttee-binary", self.sidecar.as_os_str()),
@@ -279,6 +280,7 @@ impl UnitSettings {
             ("--control-socket", control.as_os_str()),
             ("--identity-state-dir", state.as_os_str()),
             ("--identity-file", identity.as_os_str()),
+            ("--state-file", state_file.as_os_str()),
             // The tamper mark of the flipped byte belongs to the demo, not to the host.
             ("--state-dir", verifier_state.as_os_str()),
             // A build folder is often its group's too, and cargo links a binary under two names.

@@ -8,9 +8,11 @@ use std::process::{Command, Stdio};
 use crate::stage::{Binaries, digest_of};
 
 /// What stands in `systemd/`, and where a package puts it.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 12] = [
     ("cryfttee.socket", "usr/lib/systemd/system/cryfttee.socket"),
     ("cryftgo-tee.service", "usr/lib/systemd/system/cryftgo-tee.service"),
+    ("cryftgo-tee-metrics.socket", "usr/lib/systemd/system/cryftgo-tee-metrics.socket"),
+    ("cryftgo-tee-metrics.service", "usr/lib/systemd/system/cryftgo-tee-metrics.service"),
     ("cryftgo-tee-down.service", "usr/lib/systemd/system/cryftgo-tee-down.service"),
     ("cryftgo-tee.sysusers", "usr/lib/sysusers.d/cryftgo-tee.conf"),
     ("cryftgo-tee.tmpfiles", "usr/lib/tmpfiles.d/cryftgo-tee.conf"),

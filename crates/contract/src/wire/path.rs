@@ -14,3 +14,5 @@ pub const TLS_SIGN: &str = "/v1/staking/tls/sign";
 pub const ATTESTATION: &str = "/v1/runtime/attestation";
 /// `POST`, on the control socket only: accept on `api` from now on.
 pub const ADMIT: &str = "/v1/runtime/admit";
+/// `GET`, on the control socket only: what clients asked, counted.
+pub const METRICS: &str = "/v1/runtime/metrics";

@@ -9,6 +9,7 @@ mod drain;
 mod faults;
 mod generation;
 mod limits;
+mod metrics;
 mod process;
 mod support;
 mod tls;

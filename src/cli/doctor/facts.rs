@@ -1,0 +1,216 @@
+//! What there is to judge: read here, and nowhere else.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::{Group, User};
+
+use super::unit::Unit;
+use crate::appraise::{self, Accepted, Verdict};
+use crate::cli::standing::{Known, Mark};
+use crate::clock;
+use crate::config::{ImageKind, Settings};
+use crate::error::{Error, one_line};
+use crate::measure::{self, Progress};
+use crate::sys::probe;
+
+/// Everything that is judged.
+pub(super) struct Facts {
+    /// Whether sealed images can be had, with the seal on their mode or without; or why not.
+    pub(super) sealing: Result<bool, String>,
+    /// `vm.memfd_noexec`; none where the kernel has no such policy.
+    pub(super) memfd_noexec: Option<u32>,
+    pub(super) pidfd: bool,
+    pub(super) pass_pidfd: bool,
+    /// How many user namespaces an unprivileged process may make.
+    pub(super) user_namespaces: Option<u64>,
+    /// The verifier's unit; none where no systemd runs.
+    pub(super) unit: Option<Result<Unit, String>>,
+    pub(super) socket: Result<Option<Node>, String>,
+    /// The binary: what accepts it; or why it may not run.
+    pub(super) binary: Result<String, String>,
+    pub(super) appraisal: Option<Result<String, String>>,
+    pub(super) signer: Result<(), String>,
+    pub(super) clock: Clock,
+    /// Whether journald keeps what it has over a reboot; none where there is no journald.
+    pub(super) journal: Option<bool>,
+    pub(super) mark: Mark,
+    /// Whether the sidecar's user is there; none where it runs as the verifier's.
+    pub(super) user: Option<(String, bool)>,
+    pub(super) folders: Vec<(PathBuf, Result<Option<Node>, String>)>,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) owner: String,
+    pub(super) group: String,
+    pub(super) mode: u32,
+    pub(super) socket: bool,
+}
+
+/// The wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clock {
+    pub(super) now: u64,
+    /// When this program was written to disk: nothing can be earlier.
+    pub(super) installed: u64,
+    /// Whether it is kept in time, where somebody says.
+    pub(super) synchronised: Option<bool>,
+}
+
+impl Facts {
+    pub(super) fn gather(settings: &Settings) -> Self {
+        let systemd = super::unit::is_there();
+        let binary = measured(settings);
+        Self {
+            sealing: measure::can_seal().map_err(|error| error.to_string()),
+            memfd_noexec: number("/proc/sys/vm/memfd_noexec").and_then(|value| value.try_into().ok()),
+            pidfd: probe::has_pidfd(),
+            pass_pidfd: probe::has_pass_pidfd(),
+            user_namespaces: number("/proc/sys/user/max_user_namespaces"),
+            unit: systemd.then(|| Unit::read("cryftgo-tee.service")),
+            socket: node(&settings.socket),
+            appraisal: binary.is_ok().then(|| appraised(settings)),
+            binary,
+            signer: upcheck(&settings.web3signer_url),
+            clock: Clock {
+                now: clock::now(),
+                installed: fs::metadata("/proc/self/exe").map_or(0, |exe| exe.mtime().try_into().unwrap_or_default()),
+                synchronised: if systemd { super::unit::clock_synchronised() } else { None },
+            },
+            journal: Path::new("/run/systemd/journal/socket").exists().then(|| Path::new("/var/log/journal").is_dir()),
+            mark: Known::read(settings).mark,
+            user: settings
+                .user
+                .as_ref()
+                .map(|name| (name.clone(), User::from_name(name).is_ok_and(|user| user.is_some()))),
+            folders: [&settings.identity_dir, &settings.state_dir].map(|path| (path.clone(), node(path))).into(),
+        }
+    }
+}
+
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn node(path: &Path) -> Result<Option<Node>, String> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata.map_err(|error| error.to_string())?,
+    };
+    let user = User::from_uid(metadata.uid().into()).ok().flatten();
+    let group = Group::from_gid(metadata.gid().into()).ok().flatten();
+    Ok(Some(Node {
+        owner: user.map_or_else(|| metadata.uid().to_string(), |user| user.name),
+        group: group.map_or_else(|| metadata.gid().to_string(), |group| group.name),
+        mode: metadata.mode() & 0o7777,
+        socket: metadata.file_type().is_socket(),
+    }))
+}
+
+/// Whether the binary and every folder above it are safe and it is a program; its digest.
+fn measured(settings: &Settings) -> Result<String, String> {
+    let digest = measure::on_disk(&settings.binary, settings.check_path).map_err(|error| one_line(&error))?;
+    Ok(digest.to_string())
+}
+
+/// What accepts it.
+fn appraised(settings: &Settings) -> Result<String, String> {
+    let failed = |error: &Error| error.one_line();
+    let (references, _) =
+        appraise::read(&settings.trust, &settings.state_dir).map_err(|error| failed(&error.into()))?;
+    // The file itself: a kernel that gives no sealed image is told of elsewhere.
+    let image = measure::seal(&settings.binary, ImageKind::Fd, settings.check_path, &Progress::default());
+    let image = image.map_err(|error| failed(&error.into()))?;
+    let signed =
+        appraise::detached(&image, &settings.binary, &settings.trust).map_err(|error| failed(&error.into()))?;
+    match appraise::decide(image.digest(), &references, &signed) {
+        Verdict::Accept(Accepted::By(reference)) => Ok(reference.origin),
+        Verdict::Accept(Accepted::WithoutReference | Accepted::Unenforced) => Ok(String::new()),
+        Verdict::Refuse(refusal) => Err(one_line(&refusal)),
+    }
+}
+
+/// Asks Web3Signer whether it is there, in the clear; over TLS, whether anybody listens.
+fn upcheck(url: &str) -> Result<(), String> {
+    const SOON: Duration = Duration::from_secs(3);
+    let (host, port, tls) = host_and_port(url).ok_or_else(|| "its URL has no host".to_owned())?;
+    let failed = |error: std::io::Error| error.to_string();
+    let addresses = (host.trim_matches(['[', ']']), port).to_socket_addrs().map_err(failed)?;
+    let mut last = "its name has no address".to_owned();
+    let connected = addresses.into_iter().find_map(|address| {
+        TcpStream::connect_timeout(&address, SOON).map_err(|error| last = format!("{address}: {error}")).ok()
+    });
+    let Some(mut stream) = connected else { return Err(last) };
+    if tls {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(SOON)).and_then(|()| stream.set_write_timeout(Some(SOON))).map_err(failed)?;
+    let request = format!("GET /upcheck HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut answer = [0; 64];
+    let count = stream.read(&mut answer).map_err(failed)?;
+    let first = String::from_utf8_lossy(&answer[..count]).lines().next().unwrap_or_default().to_owned();
+    if first.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(format!("GET /upcheck was answered {first:?}")) }
+}
+
+/// `https://user:word@host:9000/path` → host, 9000, true.
+fn host_and_port(url: &str) -> Option<(String, u16, bool)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
+    let tls = scheme.eq_ignore_ascii_case("https");
+    let standard = if tls { 443 } else { 80 };
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address are within brackets.
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+        _ => (authority, standard),
+    };
+    (!host.is_empty()).then(|| (host.to_owned(), port, tls))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_url_is_found_whatever_stands_around_it() {
+        for (url, expected) in [
+            ("http://localhost:9000", Some(("localhost", 9000, false))),
+            ("https://a:b@signer/x:1", Some(("signer", 443, true))),
+            ("http://[::1]:9000/", Some(("[::1]", 9000, false))),
+            ("http://[::1]", Some(("[::1]", 80, false))),
+            ("http://", None),
+            ("http://x:99999", None),
+        ] {
+            let expected = expected.map(|(host, port, tls)| (host.to_owned(), port, tls));
+            assert_eq!(host_and_port(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_signer_is_reachable_when_it_says_so_and_not_when_somebody_else_listens() {
+        for (answer, well) in
+            [("HTTP/1.1 200 OK\r\n\r\nOK", true), ("HTTP/1.1 403 x\r\n\r\n", false), ("SSH-2.0", false)]
+        {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+            let url = format!("http://{}", listener.local_addr().expect("address"));
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().expect("accept");
+                let mut request = [0; 1024];
+                let count = stream.read(&mut request).expect("read");
+                assert!(request[..count].starts_with(b"GET /upcheck HTTP/1.1\r\nHost: 127.0.0.1:"));
+                stream.write_all(answer.as_bytes()).expect("write");
+            });
+            assert_eq!(upcheck(&url).is_ok(), well, "{answer}");
+            server.join().expect("no panic");
+        }
+        assert!(upcheck("http://127.0.0.1:1").is_err_and(|why| why.contains("127.0.0.1:1")));
+    }
+}
