@@ -16,7 +16,7 @@ mod unlock;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use contract::exit;
 
 use crate::error::one_line;
@@ -62,6 +62,11 @@ enum Command {
     /// Clear the lock that tampering set
     #[command(after_help = unlock::AFTER_HELP)]
     Unlock(unlock::Args),
+}
+
+/// The command line as data, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and runs it. `inherited` are the sockets, taken before there were threads.
