@@ -60,8 +60,7 @@ fn linked(package: &str) -> Result<BTreeSet<String>, String> {
 }
 
 fn cargo(arguments: &[&str]) -> Result<String, String> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    tool::output(&cargo, arguments, &workspace())
+    tool::run(crate::stage::cargo().args(arguments).current_dir(workspace()))
 }
 
 fn files(folder: &Path) -> Result<Vec<String>, String> {

@@ -53,8 +53,7 @@ impl Binaries {
     }
 
     fn build_with(flags: Option<std::ffi::OsString>) -> Result<Self, BuildError> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo)
+        let mut build = cargo()
             // The selection of `cargo xtask test`: with another one cargo would choose other features for the
             // dependencies, and compile most of them once more.
             .args(["build", "--release", "--locked", "--workspace", "--bins"])
@@ -102,4 +101,17 @@ pub(crate) fn workspace() -> PathBuf {
 pub(crate) fn cargo_home() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into())).join(".cargo");
     std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+/// Cargo, as a person would call it. Without what `cargo run` has set for this program: the build script of ring watches these
+/// variables, and would compile ring, and all that stands on it, anew at every change between the two.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let known = name.to_string_lossy();
+        if known.starts_with("CARGO_PKG_") || known.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::dist::contents::{self, Programs};
 use crate::dist::{self, Release, Tree, VERSION};
-use crate::stage::Binaries;
+use crate::stage::{Binaries, cargo};
 
 /// A sidecar with the faults that the genuine one cannot be made to show. No package has it.
 const BAD_SIDECAR: &str = "usr/local/lib/cryftgo-tee-tests/bad-sidecar";
@@ -66,8 +66,7 @@ fn next_programs(programs: &Programs, folder: &Path) -> Result<Programs, String>
 
 /// Builds the bad sidecar, an example of the root package, and says where it is.
 fn bad_sidecar(target: &Path) -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = cargo()
         // The workspace, as for the other programs: with another selection most dependencies would be compiled again.
         .args(["build", "--release", "--locked", "--workspace", "--example", "bad-sidecar"])
         .current_dir(super::host::workspace())
