@@ -184,7 +184,9 @@ fn the_packaged_file_has_every_key_with_its_default_and_none_twice() {
         let default = match key.kind {
             keys::Kind::Text | keys::Kind::Time => format!("{:?}", key.default),
             keys::Kind::Switch | keys::Kind::Number => key.default.to_owned(),
-            keys::Kind::List => format!("{:?}", key.default.split(',').filter(|item| !item.is_empty()).collect::<Vec<_>>()),
+            keys::Kind::List => {
+                format!("{:?}", key.default.split(',').filter(|item| !item.is_empty()).collect::<Vec<_>>())
+            }
         };
         if commented {
             assert_eq!(value, default, "{}", key.path);
@@ -195,6 +197,10 @@ fn the_packaged_file_has_every_key_with_its_default_and_none_twice() {
     assert!(seen.is_empty(), "{seen:?} are no keys");
     load(text, &[], &[]).expect("the packaged file is taken");
     // What it shows as a default, set: taken as well.
-    let set: String = text.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line)).collect::<Vec<_>>().join("\n");
+    let set: String = text
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n");
     load(&set, &[], &[]).expect("its defaults are taken");
 }

@@ -164,7 +164,8 @@ impl Package {
     /// The folders that are this package's own, for rpm.
     pub(super) fn folders(&self) -> std::collections::BTreeSet<String> {
         let above = |entry: &Entry| {
-            let folders = std::path::Path::new(&entry.to).ancestors().skip(1).map(|folder| folder.display().to_string());
+            let folders =
+                std::path::Path::new(&entry.to).ancestors().skip(1).map(|folder| folder.display().to_string());
             folders.collect::<Vec<_>>()
         };
         let ours = |folder: &String| folder.split('/').any(|part| part.starts_with("cryft") && !part.contains('.'));
@@ -234,7 +235,8 @@ mod tests {
 
     #[test]
     fn no_two_packages_hold_one_path() {
-        let mut paths: Vec<String> = all().into_iter().flat_map(|package| package.entries).map(|entry| entry.to).collect();
+        let mut paths: Vec<String> =
+            all().into_iter().flat_map(|package| package.entries).map(|entry| entry.to).collect();
         let with_doubles = paths.len();
         paths.sort();
         paths.dedup();

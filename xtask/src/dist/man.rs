@@ -73,7 +73,14 @@ pub(super) fn configuration(release: &Release<'_>) -> String {
     }
     page.control("fi", []);
     page.control("SH", ["SEE ALSO"]);
-    page.text([bold("cryftgo-tee"), roman("(8), "), bold("cryftgo-tee-run"), roman("(8), "), bold("cryfttee"), roman("(8)")]);
+    page.text([
+        bold("cryftgo-tee"),
+        roman("(8), "),
+        bold("cryftgo-tee-run"),
+        roman("(8), "),
+        bold("cryfttee"),
+        roman("(8)"),
+    ]);
     page.to_roff()
 }
 

@@ -67,7 +67,9 @@ fn files(folder: &Path) -> Result<Vec<String>, String> {
     let mut texts = Vec::new();
     for file in super::files(folder)? {
         let name = tool::name_of(&file).to_ascii_uppercase();
-        if file.is_file() && ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"].iter().any(|start| name.starts_with(start)) {
+        if file.is_file()
+            && ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"].iter().any(|start| name.starts_with(start))
+        {
             let bytes = fs::read(&file).map_err(|error| format!("read {}: {error}", file.display()))?;
             texts.push(String::from_utf8_lossy(&bytes).replace('\r', ""));
         }

@@ -43,7 +43,8 @@ mod tests {
         };
         let clean = program("clean", "\0/source/src/lib.rs\0/cargo/registry");
         let dirty = program("dirty", &format!("\0{}/src/lib.rs\0", workspace().display()));
-        let programs = |signer: &PathBuf| Programs { verifier: clean.clone(), sidecar: clean.clone(), signer: signer.clone() };
+        let programs =
+            |signer: &PathBuf| Programs { verifier: clean.clone(), sidecar: clean.clone(), signer: signer.clone() };
         assert_eq!(refuse(&programs(&clean)), Ok(()));
         assert!(refuse(&programs(&dirty)).is_err_and(|reason| reason.contains("dirty")));
     }

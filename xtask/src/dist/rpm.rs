@@ -57,10 +57,11 @@ fn place(path: &str) -> String {
 
 fn spec_text(package: &Package, release: &Release<'_>, tree: &Path, license: &str) -> Result<String, String> {
     let mut spec = format!(
-        "Name: {}\nVersion: {}\nRelease: 1\nSummary: {}\nLicense: MIT OR Apache-2.0\n",
+        "Name: {}\nVersion: {}\nRelease: 1\nSummary: {}\nLicense: MIT OR Apache-2.0\nPackager: {}\n",
         package.name,
         release.version,
-        capital(package.summary)
+        capital(package.summary),
+        texts::maintainer()
     );
     if !package.depends.is_empty() {
         spec.push_str(&format!("Requires: {}\n", package.depends.replace(['(', ')'], "")));

@@ -29,9 +29,15 @@ const TEMPLATES: [Template; 3] = [
         from: "cryfttee.socket",
         to: "cryfttee@.socket",
         changes: &[
-            ("Description=Public socket of cryfttee, the signing sidecar\n", "Description=Public socket of cryfttee, the signing sidecar, for %i\n"),
+            (
+                "Description=Public socket of cryfttee, the signing sidecar\n",
+                "Description=Public socket of cryfttee, the signing sidecar, for %i\n",
+            ),
             ("ListenStream=/run/cryfttee.sock\n", "ListenStream=/run/cryfttee-%i.sock\n"),
-            ("AssertPathExists=!/var/lib/cryftgo-tee/tampered\n", "AssertPathExists=!/var/lib/cryftgo-tee-%i/tampered\n"),
+            (
+                "AssertPathExists=!/var/lib/cryftgo-tee/tampered\n",
+                "AssertPathExists=!/var/lib/cryftgo-tee-%i/tampered\n",
+            ),
             ("Service=cryftgo-tee.service\n", "Service=cryftgo-tee@%i.service\n"),
         ],
     },
@@ -39,7 +45,10 @@ const TEMPLATES: [Template; 3] = [
         from: "cryftgo-tee.service",
         to: "cryftgo-tee@.service",
         changes: &[
-            ("Description=Verifier of cryfttee, the signing sidecar\n", "Description=Verifier of cryfttee, the signing sidecar, for %i\n"),
+            (
+                "Description=Verifier of cryfttee, the signing sidecar\n",
+                "Description=Verifier of cryfttee, the signing sidecar, for %i\n",
+            ),
             ("=cryfttee.socket\n", "=cryfttee@%i.socket\n"),
             ("ExecStart=/usr/bin/cryftgo-tee run\n", SERVICE),
             (
@@ -60,7 +69,10 @@ const TEMPLATES: [Template; 3] = [
             ("=cryfttee.socket\n", "=cryfttee@%i.socket\n"),
             ("cryftgo-tee is down", "cryftgo-tee@%i is down"),
             ("systemctl status cryftgo-tee.", "systemctl status cryftgo-tee@%i."),
-            ("reset-failed cryftgo-tee.service cryfttee.socket", "reset-failed cryftgo-tee@%i.service cryfttee@%i.socket"),
+            (
+                "reset-failed cryftgo-tee.service cryfttee.socket",
+                "reset-failed cryftgo-tee@%i.service cryfttee@%i.socket",
+            ),
             ("systemctl start cryftgo-tee\"", "systemctl start cryftgo-tee@%i\""),
         ],
     },
@@ -111,7 +123,8 @@ mod tests {
                 let kept = directives(&made).contains(&line);
                 assert!(kept || changed.iter().any(|changed| changed.starts_with(name)), "{}: {line}", template.to);
             }
-            for shared in ["=/run/cryfttee.sock", "/var/lib/cryftgo/", "/var/lib/cryftgo-tee/", "=cryftgo-tee.service"] {
+            for shared in ["=/run/cryfttee.sock", "/var/lib/cryftgo/", "/var/lib/cryftgo-tee/", "=cryftgo-tee.service"]
+            {
                 assert!(!directives(&made).iter().any(|line| line.contains(shared)), "{}: {shared}", template.to);
             }
         }

@@ -28,7 +28,10 @@ pub(super) fn copyright() -> Result<String, String> {
 /// The text from `start` on, indented as a field of the copyright file.
 fn paragraph(text: &str, start: &str) -> String {
     let text = text.find(start).and_then(|at| text.get(at..)).unwrap_or(text);
-    text.trim_end().lines().map(|line| if line.trim().is_empty() { " .\n".to_owned() } else { format!(" {line}\n") }).collect()
+    text.trim_end()
+        .lines()
+        .map(|line| if line.trim().is_empty() { " .\n".to_owned() } else { format!(" {line}\n") })
+        .collect()
 }
 
 /// One version of CHANGELOG.md.
@@ -54,7 +57,8 @@ fn sections(changelog: &str) -> Vec<Section> {
             if let Some(item) = line.strip_prefix("- ") {
                 section.items.push(item.to_owned());
                 in_item = true;
-            } else if let (true, Some(more), Some(item)) = (in_item, line.strip_prefix("  "), section.items.last_mut()) {
+            } else if let (true, Some(more), Some(item)) = (in_item, line.strip_prefix("  "), section.items.last_mut())
+            {
                 item.push(' ');
                 item.push_str(more.trim());
             } else {

@@ -6,7 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Runs it and gives what it printed. Errors: it could not be started, or its last words.
-pub(super) fn output<S: AsRef<std::ffi::OsStr>>(program: &str, arguments: &[S], folder: &Path) -> Result<String, String> {
+pub(super) fn output<S: AsRef<std::ffi::OsStr>>(
+    program: &str,
+    arguments: &[S],
+    folder: &Path,
+) -> Result<String, String> {
     run(Command::new(program).args(arguments).current_dir(folder))
 }
 
