@@ -2,12 +2,15 @@
 BARE=yes
 . /scenarios/support/lib.sh
 
+# Debian 12's rpm wants to be told that it is meant; Debian 13's does not know the word.
+force=--force-debian
+rpm $force --version >/dev/null 2>&1 || force=
 # Its database does not know what dpkg has installed, hence --nodeps; the scriptlets run as they would elsewhere.
 by_rpm() {
-    rpm --force-debian --nodeps "$@" </dev/null || fail "rpm $*: exit code $?"
+    rpm $force --nodeps "$@" </dev/null || fail "rpm $*: exit code $?"
 }
 version() {
-    rpm --force-debian --query --queryformat '%{VERSION}' "$1"
+    rpm $force --query --queryformat '%{VERSION}' "$1"
 }
 
 by_rpm --install /packages/now/*.rpm
@@ -15,7 +18,7 @@ for unit in cryfttee.socket cryftgo-tee.service cryfttee-devsigner.service; do
     same "$unit after an installation" inactive "$(property ActiveState "$unit")"
 done
 same "is the socket enabled" enabled "$(systemctl is-enabled cryfttee.socket)"
-same "what rpm --verify says" "" "$(rpm --force-debian --verify --nodeps cryftgo-tee cryfttee cryfttee-devsigner)"
+same "what rpm --verify says" "" "$(rpm $force --verify --nodeps cryftgo-tee cryfttee cryfttee-devsigner)"
 start_all
 node_id=$(cat /var/lib/cryftgo/staking/node_id)
 verifier=$(verifier_pid)
