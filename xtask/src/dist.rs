@@ -50,6 +50,8 @@ pub(crate) struct Release<'a> {
     pub(crate) version: &'a str,
     /// Seconds since 1970 that stand for "now" in everything that is written.
     pub(crate) epoch: u64,
+    /// Compressed in little time rather than well, for tests.
+    pub(crate) quick: bool,
 }
 
 pub(crate) fn run(args: DistArgs) -> ExitCode {
@@ -66,7 +68,7 @@ fn dist(args: &DistArgs) -> Result<(), String> {
     let binaries = Binaries::build_without_paths().map_err(|error| error.to_string())?;
     let programs = Programs::of(&binaries);
     own_paths::refuse(&programs)?;
-    let release = Release { version: VERSION, epoch: epoch()? };
+    let release = Release { version: VERSION, epoch: epoch()?, quick: false };
     let into = binaries.target.join("dist");
     build(&programs, &release, &into)?;
     if args.check {

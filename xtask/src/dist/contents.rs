@@ -221,7 +221,7 @@ mod tests {
     fn all() -> Vec<Package> {
         let here = std::env::current_exe().expect("this test");
         let programs = Programs { verifier: here.clone(), sidecar: here.clone(), signer: here };
-        packages(&programs, &Release { version: "1.2.3", epoch: 1_700_000_000 }).expect("contents")
+        packages(&programs, &Release { version: "1.2.3", epoch: 1_700_000_000, quick: true }).expect("contents")
     }
 
     #[test]

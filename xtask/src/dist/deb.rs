@@ -62,10 +62,13 @@ pub(super) fn build(package: &Package, release: &Release<'_>, work: &Path, into:
     tree.put(&text(control, "DEBIAN/control"))?;
 
     let file = into.join(format!("{}_{}_{architecture}.deb", package.name, release.version));
+    // One thread: xz cuts its input by how many there are.
+    let compression = if release.quick { ["-Zgzip", "-z1"] } else { ["-Zxz", "--threads-max=1"] };
     tool::run(
         Command::new("dpkg-deb")
-            // One thread: xz cuts its input by how many there are.
-            .args(["--root-owner-group", "-Zxz", "--threads-max=1", "--build"])
+            .arg("--root-owner-group")
+            .args(compression)
+            .arg("--build")
             .arg(root)
             .arg(file)
             .env("SOURCE_DATE_EPOCH", release.epoch.to_string()),

@@ -11,7 +11,7 @@ const SCRIPTS: [&str; 3] = ["post", "preun", "postun"];
 
 /// The same bytes wherever and whenever it is built: no name of this host, no time but the release's. The programs are
 /// stripped already, and everything is compressed already.
-const DEFINES: [&str; 9] = [
+const DEFINES: [&str; 8] = [
     "_buildhost reproducible",
     "use_source_date_epoch_as_buildtime 1",
     "clamp_mtime_to_source_date_epoch 1",
@@ -19,7 +19,6 @@ const DEFINES: [&str; 9] = [
     "__os_install_post %{nil}",
     "debug_package %{nil}",
     "_build_id_links none",
-    "_binary_payload w19.zstdio",
     "dist %{nil}",
 ];
 
@@ -38,7 +37,8 @@ pub(super) fn build(package: &Package, release: &Release<'_>, work: &Path, into:
     tool::write(&spec, &spec_text(package, release, tree.root(), &license_file)?)?;
     let mut rpmbuild = Command::new("rpmbuild");
     rpmbuild.args(["-bb", "--quiet", "--define", &format!("_topdir {}", topdir.display())]);
-    for define in DEFINES {
+    let payload = if release.quick { "_binary_payload w1.gzdio" } else { "_binary_payload w19.zstdio" };
+    for define in DEFINES.into_iter().chain([payload]) {
         rpmbuild.args(["--define", define]);
     }
     tool::run(rpmbuild.arg(&spec).env("SOURCE_DATE_EPOCH", release.epoch.to_string()))?;
