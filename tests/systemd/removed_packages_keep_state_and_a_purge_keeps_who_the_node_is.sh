@@ -31,7 +31,12 @@ dpkg_install now cryftgo-tee cryfttee
 systemctl start cryftgo-tee.service || fail "start of what was damaged and installed again: $(property Result)"
 same "the node ID of what was healed" "$node_id" "$(cat /var/lib/cryftgo/staking/node_id)"
 
+# Two instances, one of which may go whole, and a stranger's folder that is called alike.
+mkdir -p /var/lib/cryftgo-node-a /var/lib/cryftgo-node-b /var/lib/cryftgo-tee-a /var/lib/cryftgo-tee-b /var/lib/cryftgo-tee-stranger
+touch /etc/cryftgo-tee/instances/a.toml /etc/cryftgo-tee/instances/b.toml /var/lib/cryftgo-node-b/remove-on-purge
+
 dpkg --purge cryftgo-tee cryfttee </dev/null || fail "dpkg --purge: exit code $?"
+same "what is left of the instances" "/var/lib/cryftgo-node-a /var/lib/cryftgo-tee-stranger" "$(echo /var/lib/cryftgo-[nt]*-*)"
 for gone in /etc/cryftgo-tee /var/lib/cryftgo-tee /run/cryftgo-tee /usr/lib/cryftgo-tee; do
     [ ! -e "$gone" ] || fail "after a purge there is $gone: $(ls -lR "$gone")"
 done

@@ -34,7 +34,7 @@ api_of() {
     xtask test call --socket "/run/cryfttee-$1.sock" GET /v1/staking/status
 }
 node_id() {
-    cat "/var/lib/cryftgo-$1/staking/node_id"
+    cat "/var/lib/cryftgo-node-$1/staking/node_id"
 }
 sidecar_of() {
     processes_of "cryfttee-$1" | tail -n 1
@@ -44,7 +44,7 @@ both_run "after the start"
 for name in a b; do
     same "who $name is" "$(node_id $name)" "$(sed -n 's/.*"node_id": *"\([^"]*\)".*/\1/p' "/run/cryftgo-tee-$name/identity.json")"
     cryftgo-tee identity --config "/etc/cryftgo-tee/instances/$name.toml" --cryfttee-socket "/run/cryfttee-$name.sock" \
-        --identity-state-dir "/var/lib/cryftgo-$name" | grep -q "$(node_id $name)" || fail "cryftgo-tee identity of $name"
+        --identity-state-dir "/var/lib/cryftgo-node-$name" | grep -q "$(node_id $name)" || fail "cryftgo-tee identity of $name"
 done
 [ ! -e /run/cryfttee.sock ] || fail "the unit for one validator runs as well"
 

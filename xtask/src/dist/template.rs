@@ -12,14 +12,15 @@ struct Template {
     changes: &'static [(&'static str, &'static str)],
 }
 
-/// The paths that no two instances may share. By the environment, which beats the instance's file: a copied file cannot mix
+/// The paths that no two instances may share, with beginnings that no name of an instance can make the same (`cryftgo-%i` would be
+/// the plain verifier's own folder for an instance called "tee"). By the environment, which beats the instance's file: a copied file cannot mix
 /// two validators up.
 const SERVICE: &str = "\
 # This instance's paths; the rest is in /etc/cryftgo-tee/instances/%i.toml.
 Environment=CRYFTGO_CRYFTTEE_SOCKET=/run/cryfttee-%i.sock
 Environment=CRYFTGO_CONTROL_SOCKET=/run/cryftgo-tee-%i/control.sock
 Environment=CRYFTGO_IDENTITY_FILE=/run/cryftgo-tee-%i/identity.json
-Environment=CRYFTGO_IDENTITY_STATE_DIR=/var/lib/cryftgo-%i
+Environment=CRYFTGO_IDENTITY_STATE_DIR=/var/lib/cryftgo-node-%i
 Environment=CRYFTGO_STATE_DIR=/var/lib/cryftgo-tee-%i
 ExecStart=/usr/bin/cryftgo-tee run --config /etc/cryftgo-tee/instances/%i.toml
 ";
@@ -58,7 +59,7 @@ const TEMPLATES: [Template; 3] = [
             ("--no-block cryftgo-tee-down.service", "--no-block \"cryftgo-tee-down@$$0.service\""),
             (" ;; esac'\n", " ;; esac' %i\n"),
             ("RuntimeDirectory=cryftgo-tee\n", "RuntimeDirectory=cryftgo-tee-%i\n"),
-            ("StateDirectory=cryftgo cryftgo-tee\n", "StateDirectory=cryftgo-%i cryftgo-tee-%i\n"),
+            ("StateDirectory=cryftgo cryftgo-tee\n", "StateDirectory=cryftgo-node-%i cryftgo-tee-%i\n"),
         ],
     },
     Template {
