@@ -161,3 +161,46 @@ fn an_item_that_would_lift_a_restriction_by_a_slip_is_refused() {
     assert_eq!(settings.sidecar.allow_users, ["a", "1001"]);
     assert!(settings.sidecar.allow_groups.is_empty());
 }
+
+#[test]
+fn the_packaged_file_has_every_key_with_its_default_and_none_twice() {
+    let text = include_str!("../../systemd/cryftgo-tee.toml");
+    let (mut table, mut comment, mut seen) = (String::new(), String::new(), BTreeMap::new());
+    for line in text.lines() {
+        let bare = line.trim_start_matches('#');
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            table = format!("{name}.");
+        } else if let Some((key, value)) = bare.split_once(" = ")
+            && !bare.starts_with(' ')
+        {
+            let was = seen.insert(format!("{table}{key}"), (line.starts_with('#'), value.to_owned(), comment.clone()));
+            assert!(was.is_none(), "{table}{key} stands there twice");
+        } else {
+            line.clone_into(&mut comment);
+        }
+    }
+    for key in keys::KEYS {
+        let (commented, value, comment) = seen.remove(key.path).unwrap_or_else(|| panic!("{} is not there", key.path));
+        let default = match key.kind {
+            keys::Kind::Text | keys::Kind::Time => format!("{:?}", key.default),
+            keys::Kind::Switch | keys::Kind::Number => key.default.to_owned(),
+            keys::Kind::List => {
+                format!("{:?}", key.default.split(',').filter(|item| !item.is_empty()).collect::<Vec<_>>())
+            }
+        };
+        if commented {
+            assert_eq!(value, default, "{}", key.path);
+        } else {
+            assert!(comment.ends_with(&format!("Default: {default}")), "{}: {comment:?}, not {default}", key.path);
+        }
+    }
+    assert!(seen.is_empty(), "{seen:?} are no keys");
+    load(text, &[], &[]).expect("the packaged file is taken");
+    // What it shows as a default, set: taken as well.
+    let set: String = text
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n");
+    load(&set, &[], &[]).expect("its defaults are taken");
+}

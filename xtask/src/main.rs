@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod attacks;
 mod bench;
 mod demo;
+mod dist;
 mod stage;
 mod test;
 
@@ -27,6 +28,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Test(test::TestArgs),
     Bench(bench::BenchArgs),
+    Dist(dist::DistArgs),
     #[command(hide = true)]
     PlaySystemd(stage::PlaySystemdArgs),
     /// Be a signer that gives one answer to everybody (used by bench).
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Dist(args) => dist::run(args),
         Command::PlaySystemd(args) => stage::play_systemd(args),
         Command::CannedSigner => bench::canned_signer(),
     }

@@ -15,7 +15,7 @@ mod process;
 mod signer;
 mod unit;
 
-pub(crate) use binaries::{Binaries, BuildError, workspace};
+pub(crate) use binaries::{Binaries, BuildError, cargo, cargo_home, workspace};
 pub(crate) use by_hand::ByHand;
 pub(crate) use client::{CallError, get, post};
 pub(crate) use folder::{Folder, FolderError};

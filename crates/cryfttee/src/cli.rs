@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use contract::{defaults, env};
 
 const ABOUT: &str = "Signing sidecar: serves the staking API and passes signing on to Web3Signer.";
@@ -101,10 +101,13 @@ pub struct Cli {
     pub log_level: String,
 }
 
+/// The command line as data, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

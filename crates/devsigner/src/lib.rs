@@ -66,6 +66,7 @@
 //! X.509 needs the last two: Web3Signer hashes with Keccak-256, which no certificate names.
 
 pub mod answer;
+pub mod cli;
 mod error_text;
 pub mod keys;
 pub mod keystore;

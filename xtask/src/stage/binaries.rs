@@ -38,12 +38,27 @@ struct Artifact {
 impl Binaries {
     /// Runs `cargo build --release` for the three programs, with cargo's progress on stderr.
     pub(crate) fn build() -> Result<Self, BuildError> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo)
+        Self::build_with(None)
+    }
+
+    /// The same for packages: with no path of this machine in the programs. Whoever sets RUSTFLAGS to just that for all that is
+    /// built, as `.ci/run` does, compiles once.
+    pub(crate) fn build_without_paths() -> Result<Self, BuildError> {
+        let remaps = |flags: &std::ffi::OsString| flags.to_string_lossy().contains("--remap-path-prefix");
+        let flags = std::env::var_os("RUSTFLAGS").filter(remaps).unwrap_or_else(|| {
+            let [cargo_home, workspace] = [cargo_home(), workspace()].map(|folder| folder.display().to_string());
+            format!("--remap-path-prefix={cargo_home}=/cargo --remap-path-prefix={workspace}=/source").into()
+        });
+        Self::build_with(Some(flags))
+    }
+
+    fn build_with(flags: Option<std::ffi::OsString>) -> Result<Self, BuildError> {
+        let mut build = cargo()
             // The selection of `cargo xtask test`: with another one cargo would choose other features for the
             // dependencies, and compile most of them once more.
             .args(["build", "--release", "--locked", "--workspace", "--bins"])
             .args(["--message-format", "json-render-diagnostics"])
+            .envs(flags.map(|flags| ("RUSTFLAGS", flags)))
             .current_dir(workspace())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -80,4 +95,23 @@ impl Binaries {
 pub(crate) fn workspace() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     package.and_then(|folder| folder.parent().map(Path::to_owned)).unwrap_or_else(|| PathBuf::from("."))
+}
+
+/// Where cargo keeps the sources of dependencies.
+pub(crate) fn cargo_home() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into())).join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+/// Cargo, as a person would call it. Without what `cargo run` has set for this program: the build script of ring watches these
+/// variables, and would compile ring, and all that stands on it, anew at every change between the two.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let known = name.to_string_lossy();
+        if known.starts_with("CARGO_PKG_") || known.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }

@@ -7,7 +7,7 @@ use super::Tally;
 
 /// Runs `cargo test` over the workspace, shows its output as it comes, and counts.
 pub(super) fn test(only: Option<&str>) -> Tally {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = crate::stage::cargo();
     // The release profile, because the claims are made for the code that ships.
     cargo.args(["test", "--release", "--workspace", "--no-fail-fast"]);
     if let Some(only) = only {

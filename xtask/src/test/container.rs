@@ -124,7 +124,9 @@ impl Container<'_> {
         let bind = |from: &Path, to: &str| format!("{}:{to}", from.display());
         nspawn.arg("--bind").arg(bind(share, "/share"));
         nspawn.arg("--bind-ro").arg(bind(&self.package.tree, "/package"));
+        nspawn.arg("--bind-ro").arg(bind(&self.package.packages, "/packages"));
         nspawn.arg("--bind-ro").arg(bind(&scenario::folder(), "/scenarios"));
+        nspawn.arg("--bind-ro").arg(bind(&super::host::workspace().join("README.md"), "/README.md"));
         nspawn.arg("--bind-ro").arg(bind(unit, "/etc/systemd/system/scenario.service"));
         nspawn.args(["systemd.unit=multi-user.target", "systemd.wants=scenario.service"]);
         nspawn

@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 pub(super) use crate::stage::workspace;
 
 /// A program that the tests call, and the Debian package that has it.
-const NEEDED: [(&str, &str); 4] = [
+const NEEDED: [(&str, &str); 6] = [
     ("systemd-nspawn", "systemd-container"),
     ("debootstrap", "debootstrap"),
     ("openssl", "openssl"),
     ("minisign", "minisign"),
+    ("dpkg-shlibdeps", "dpkg-dev"),
+    ("rpmbuild", "rpm"),
 ];
 
 /// `CAP_SYS_ADMIN`, without which nothing can be mounted and so no container booted.

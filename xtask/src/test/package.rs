@@ -1,94 +1,72 @@
-//! The tree that a package of this project would install, so that the scenarios try what an operator gets.
+//! What the scenarios try: the tree that the packages of this project install, and the packages themselves in two versions.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::stage::{Binaries, digest_of};
+use crate::dist::contents::{self, Programs};
+use crate::dist::{self, Release, Tree, VERSION};
+use crate::stage::{Binaries, cargo};
 
-/// What stands in `systemd/`, and where a package puts it.
-const FILES: [(&str, &str); 12] = [
-    ("cryfttee.socket", "usr/lib/systemd/system/cryfttee.socket"),
-    ("cryftgo-tee.service", "usr/lib/systemd/system/cryftgo-tee.service"),
-    ("cryftgo-tee-metrics.socket", "usr/lib/systemd/system/cryftgo-tee-metrics.socket"),
-    ("cryftgo-tee-metrics.service", "usr/lib/systemd/system/cryftgo-tee-metrics.service"),
-    ("cryftgo-tee-down.service", "usr/lib/systemd/system/cryftgo-tee-down.service"),
-    ("cryftgo-tee.sysusers", "usr/lib/sysusers.d/cryftgo-tee.conf"),
-    ("cryftgo-tee.tmpfiles", "usr/lib/tmpfiles.d/cryftgo-tee.conf"),
-    ("cryftgo-tee.preset", "usr/lib/systemd/system-preset/50-cryftgo-tee.preset"),
-    ("cryftgo-tee.catalog", "usr/lib/systemd/catalog/cryftgo-tee.catalog"),
-    ("cryftgo-tee.toml", "etc/cryftgo-tee/cryftgo-tee.toml"),
-    ("examples/tcp.conf", "usr/share/doc/cryftgo-tee/examples/tcp.conf"),
-    // No package has this one: it stands for the Web3Signer of a real host.
-    ("dev/cryfttee-devsigner.service", "usr/lib/systemd/system/cryfttee-devsigner.service"),
-];
-
-/// A sidecar with the faults that the genuine one cannot be made to show. No package has it either.
+/// A sidecar with the faults that the genuine one cannot be made to show. No package has it.
 const BAD_SIDECAR: &str = "usr/local/lib/cryftgo-tee-tests/bad-sidecar";
 
-/// A staged tree; containers see it as `/package` and copy it over their root.
+/// The version that comes after every other one.
+const NEXT: &str = "9999";
+
+/// What is staged. Containers see the tree as `/package` and copy it over their root, unless they install the packages.
 pub(super) struct Package {
     pub(super) tree: PathBuf,
+    /// `now/` and `next/`, each with a `.deb` and an `.rpm` of every package; `/packages` in a container.
+    pub(super) packages: PathBuf,
 }
 
 impl Package {
-    /// Stages the built binaries, the files of `systemd/`, and the reference value of the sidecar.
+    /// Stages the tree, with what tests need besides, and builds the packages.
     pub(super) fn stage(binaries: &Binaries) -> Result<Self, String> {
-        let tree = binaries.target.join("systemd-tests/package");
-        if let Err(error) = fs::remove_dir_all(&tree)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(format!("remove {}: {error}", tree.display()));
+        let folder = binaries.target.join("systemd-tests");
+        let tree = Tree::anew(folder.join("package"))?;
+        let programs = Programs::of(binaries);
+        let now = Release { version: VERSION, epoch: dist::epoch()?, quick: true };
+        for entry in contents::packages(&programs, &now)?.iter().flat_map(|package| &package.entries) {
+            tree.put(entry)?;
         }
-        let package = Self { tree };
-        package.copy(&binaries.verifier, "usr/bin/cryftgo-tee", 0o755)?;
-        package.copy(&binaries.sidecar, "usr/bin/cryfttee", 0o755)?;
-        package.copy(&binaries.signer, "usr/bin/cryfttee-devsigner", 0o755)?;
-        package.copy(&bad_sidecar(&binaries.target)?, BAD_SIDECAR, 0o755)?;
+        tree.copy(&bad_sidecar(&binaries.target)?, BAD_SIDECAR, 0o755)?;
         // This program itself, as the client. By its link in /proc: a build may have replaced the file meanwhile.
-        package.copy(Path::new("/proc/self/exe"), "usr/local/bin/xtask", 0o755)?;
-        let source = super::host::workspace().join("systemd");
-        for (from, to) in FILES {
-            package.copy(&source.join(from), to, 0o644)?;
-        }
-        let digest = digest_of(&binaries.sidecar).map_err(|error| error.to_string())?;
-        let digest = digest.to_string();
-        let hex = digest.strip_prefix("sha256:").unwrap_or(&digest);
-        package.write("usr/lib/cryftgo-tee/pins.d/cryfttee", &format!("{hex}  /usr/bin/cryfttee\n"))?;
-        Ok(package)
-    }
+        tree.copy(Path::new("/proc/self/exe"), "usr/local/bin/xtask", 0o755)?;
 
-    fn copy(&self, from: &Path, to: &str, mode: u32) -> Result<(), String> {
-        let to = self.place(to)?;
-        fs::copy(from, &to).map_err(|error| format!("copy {} to {}: {error}", from.display(), to.display()))?;
-        set_mode(&to, mode)
+        let packages = folder.join("packages");
+        dist::build(&programs, &now, &packages.join("now"))?;
+        let next = Release { version: NEXT, ..now };
+        dist::build(&next_programs(&programs, &folder)?, &next, &packages.join("next"))?;
+        Ok(Self { tree: tree.root().to_owned(), packages })
     }
+}
 
-    fn write(&self, to: &str, text: &str) -> Result<(), String> {
-        let to = self.place(to)?;
-        fs::write(&to, text).map_err(|error| format!("write {}: {error}", to.display()))?;
-        set_mode(&to, 0o644)
-    }
-
-    /// The path of `to` in the tree, with its folders made: 0755 whatever the umask, because the container's root
-    /// takes their modes over.
-    fn place(&self, to: &str) -> Result<PathBuf, String> {
-        let path = self.tree.join(to);
-        let mut folder = self.tree.clone();
-        for part in Path::new(to).parent().into_iter().flat_map(Path::components) {
-            make_folder(&folder)?;
-            folder.push(part);
-        }
-        make_folder(&folder)?;
-        Ok(path)
-    }
+/// Programs that do the same and have another hash: what follows the end of an ELF file is not looked at by anybody who
+/// runs it.
+fn next_programs(programs: &Programs, folder: &Path) -> Result<Programs, String> {
+    let folder = folder.join("next");
+    fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    let next = |program: &Path| {
+        let to = folder.join(program.file_name().unwrap_or_default());
+        let describe = |error: std::io::Error| format!("make {}: {error}", to.display());
+        fs::copy(program, &to).map_err(describe)?;
+        let mut file = fs::OpenOptions::new().append(true).open(&to).map_err(describe)?;
+        file.write_all(b"the next version").map_err(describe)?;
+        Ok::<_, String>(to)
+    };
+    Ok(Programs {
+        verifier: next(&programs.verifier)?,
+        sidecar: next(&programs.sidecar)?,
+        signer: next(&programs.signer)?,
+    })
 }
 
 /// Builds the bad sidecar, an example of the root package, and says where it is.
 fn bad_sidecar(target: &Path) -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = cargo()
         // The workspace, as for the other programs: with another selection most dependencies would be compiled again.
         .args(["build", "--release", "--locked", "--workspace", "--example", "bad-sidecar"])
         .current_dir(super::host::workspace())
@@ -100,14 +78,4 @@ fn bad_sidecar(target: &Path) -> Result<PathBuf, String> {
     } else {
         Err(format!("cargo build of the bad sidecar failed ({status}); its own message is above"))
     }
-}
-
-fn make_folder(folder: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
-    set_mode(folder, 0o755)
-}
-
-fn set_mode(path: &Path, mode: u32) -> Result<(), String> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .map_err(|error| format!("set the mode of {}: {error}", path.display()))
 }

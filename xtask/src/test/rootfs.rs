@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// What is in a root file system besides what Debian calls essential.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus";
+/// What is in a root file system besides what Debian calls essential. rpm is for trying the `.rpm` packages.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,rpm";
 /// Says which packages a root file system was made with, so that a changed list makes a new one.
 const STAMP: &str = ".made-with";
 
