@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use contract::{BlsPublicKey, TlsPublicKey};
-use hyper::body::Bytes;
 use serde::Deserialize;
 
 use super::error::SignerError;
@@ -36,7 +35,7 @@ pub(super) fn signature<const N: usize>(body: &[u8], expected: &'static str) -> 
 
 /// A list of public keys in whichever spelling, as `parse` reads them; no list is none.
 async fn keys<K: Send + 'static>(
-    body: Option<Bytes>,
+    body: Option<Vec<u8>>,
     parse: fn(&str) -> Option<K>,
 ) -> Result<Option<Vec<K>>, SignerError> {
     let Some(body) = body else { return Ok(None) };
@@ -49,11 +48,11 @@ async fn keys<K: Send + 'static>(
     aside(long, read).await.ok().flatten().map(Some).ok_or_else(nonsense)
 }
 
-pub(super) async fn bls_keys(body: Option<Bytes>) -> Result<Option<Vec<BlsPublicKey>>, SignerError> {
+pub(super) async fn bls_keys(body: Option<Vec<u8>>) -> Result<Option<Vec<BlsPublicKey>>, SignerError> {
     keys(body, |text| BlsPublicKey::normalise(text).ok()).await
 }
 
-pub(super) async fn tls_keys(body: Option<Bytes>) -> Result<Option<Vec<TlsPublicKey>>, SignerError> {
+pub(super) async fn tls_keys(body: Option<Vec<u8>>) -> Result<Option<Vec<TlsPublicKey>>, SignerError> {
     keys(body, |text| TlsPublicKey::normalise(text).ok()).await
 }
 

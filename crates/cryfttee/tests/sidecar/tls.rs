@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use crate::support::{Served, settings};
+use crate::support::{Served, settings, skipped};
 
 const ATTESTATION: &str = "/v1/runtime/attestation";
 
@@ -24,7 +24,7 @@ async fn files(folder: &Path, kind: &[&str]) -> Option<TlsFiles> {
     command.args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]);
     command.arg("-keyout").arg(&key).arg("-out").arg(&certificate).stderr(Stdio::null());
     let Ok(status) = command.status().await else {
-        eprintln!("SKIPPED, NOTHING WAS SHOWN: openssl(1) is not installed");
+        skipped("a test over TLS", "there is no openssl command");
         return None;
     };
     assert!(status.success());
