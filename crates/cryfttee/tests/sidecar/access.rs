@@ -252,7 +252,8 @@ async fn every_denial_is_counted_and_a_flood_of_them_on_one_connection_is_told_i
     let (code, log) = running.end().await;
     assert_eq!(code, Some(0), "{log}");
     let told = log.lines().filter(|line| line.contains("denied on api")).count();
-    let untold = log.lines().filter_map(|line| line.split_once(" more denials")?.0.rsplit(' ').next()?.parse::<usize>().ok());
+    let untold =
+        log.lines().filter_map(|line| line.split_once(" more denials")?.0.rsplit(' ').next()?.parse::<usize>().ok());
     assert_eq!(told + untold.sum::<usize>(), DENIED, "{log}");
     assert!((1..DENIED).contains(&told), "{log}");
 }
