@@ -180,7 +180,10 @@ mod tests {
         };
         let Ok((read, text)) = openssl(&["x509", "-noout", "-text", "-in"]) else {
             // Past the harness, which shows nothing of a test that passes.
-            let _ = writeln!(std::io::stdout(), "SKIPPED: openssl_reads_the_certificate_and_verifies_it_against_itself: there is no openssl command");
+            let _ = writeln!(
+                std::io::stdout(),
+                "SKIPPED: openssl_reads_the_certificate_and_verifies_it_against_itself: there is no openssl command"
+            );
             return;
         };
         assert!(read, "{text}");

@@ -89,7 +89,9 @@ impl Link {
                 // A reset is no end of a body that ends with the connection.
                 ended => Some(match (ended, reading.refusal()) {
                     (_, Some(refusal)) => refusal,
-                    (Ok(_), None) => reading.end().ok_or_else(|| SignerError::BrokeOff(io::ErrorKind::UnexpectedEof.into()))?,
+                    (Ok(_), None) => {
+                        reading.end().ok_or_else(|| SignerError::BrokeOff(io::ErrorKind::UnexpectedEof.into()))?
+                    }
                     (Err(cause), None) => return Err(SignerError::BrokeOff(cause)),
                 }),
             };

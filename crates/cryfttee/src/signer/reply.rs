@@ -1,8 +1,8 @@
 //! Reading the signer's answers: HTTP/1.1 as far as a signer needs it, strictly and within bounds.
 //!
-//! hyper's client did this before. It took a third of the time that a signature costs here, and it kept the bodies that
-//! it sent in buffers of its own, where the password of an import must not stay. What a signer never sends and this does
-//! not read (trailers, upgrades, codings other than chunked) is an error, and ends the connection.
+//! hyper's client did this before. It took a third of the time that a signature costs here, and it kept what it sent in
+//! buffers of its own, where the password of an import must not stay. What no signer sends (trailers, upgrades, codings
+//! other than chunked) is not read: it is an error, and ends the connection.
 
 use super::error::SignerError;
 

@@ -236,7 +236,9 @@ async fn what_a_signer_says_unasked_after_its_answer_ends_that_connection() {
 
 #[tokio::test]
 async fn answers_of_another_type_are_nonsense_for_every_call_that_reads_one() {
-    for wrong in ["null", "7", "\"text\"", "[]", "{}", r#"{"pubkey":7}"#, r#"{"pubkey":["0x"]}"#, r#"{"pubkey":"0x02"}"#] {
+    for wrong in
+        ["null", "7", "\"text\"", "[]", "{}", r#"{"pubkey":7}"#, r#"{"pubkey":["0x"]}"#, r#"{"pubkey":"0x02"}"#]
+    {
         let signer = FakeSigner::working_but(move |got| (got.method == "POST").then(|| Reply::json(wrong))).await;
         let served = Served::api(&signer.url, within(LONG));
         for kind in ["bls", "tls"] {

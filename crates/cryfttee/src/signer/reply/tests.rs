@@ -39,13 +39,19 @@ fn an_answer_is_read_however_it_is_cut_up() {
         ("HTTP/1.1 201\r\ncontent-length:0\r\n\r\n", reply(201, "", true)),
         ("HTTP/1.1 204 No\r\n\r\n", reply(204, "", true)),
         ("HTTP/1.1 412 Slashing\r\nContent-Length: 3\r\n\r\nno\n", reply(412, "no\n", true)),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n1\r\na\r\n0b;x=y\r\nbcdefghijkl\r\n0\r\n\r\n", reply(200, "abcdefghijkl", true)),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n1\r\na\r\n0b;x=y\r\nbcdefghijkl\r\n0\r\n\r\n",
+            reply(200, "abcdefghijkl", true),
+        ),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", reply(200, "", true)),
         ("HTTP/1.1 200 OK\r\n\r\nuntil the end", reply(200, "until the end", false)),
         ("HTTP/1.0 200 OK\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\n1", reply(200, "1", false)),
         ("HTTP/1.1 200 OK\r\nconnection: Keep-Alive\r\ncontent-length: 1\r\n\r\n1", reply(200, "1", true)),
         ("HTTP/1.1 200 OK\r\nconnection: x, close\r\ncontent-length: 1\r\n\r\n1", reply(200, "1", false)),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nx: y\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1", reply(200, "1", true)),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nx: y\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1",
+            reply(200, "1", true),
+        ),
     ] {
         assert_eq!(however(answer), expected, "{answer:?}");
     }
@@ -150,8 +156,11 @@ fn what_is_there_of_a_refusal_is_enough_and_what_is_there_of_a_signature_is_not(
         let (mut reading, mut input) = (Reading::new(LIMIT), answer.as_bytes().to_vec());
         assert_eq!(reading.feed(&mut input).ok(), Some(None));
         let refusal = reading.refusal();
-        assert_eq!(refusal.map(|reply| (String::from_utf8(reply.body).expect("text"), reply.reusable)),
-            expected.map(|text| (text.to_owned(), false)), "{answer}");
+        assert_eq!(
+            refusal.map(|reply| (String::from_utf8(reply.body).expect("text"), reply.reusable)),
+            expected.map(|text| (text.to_owned(), false)),
+            "{answer}"
+        );
     }
 }
 
