@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 mod accept;
+mod bell;
 mod connection;
 mod drain;
 mod pace;

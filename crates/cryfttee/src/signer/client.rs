@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::StatusCode;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::error::SignerError;
 use super::link::{ExchangeError, Link};
@@ -74,23 +74,18 @@ impl Client {
         if copied {
             head.extend_from_slice(call.body);
         }
-        let request = [&head[..], if copied { &[] } else { call.body }];
-        let sent = timeout_at(call.deadline, self.send(request, call.limit));
-        sent.await.unwrap_or(Err(SignerError::TimedOut))
+        self.send([&head[..], if copied { &[] } else { call.body }], call.limit, call.deadline).await
     }
 
     /// Asks over a connection of its own, which is closed afterwards. The body goes to the kernel from where it is:
     /// nothing of it is copied, and nothing of the connection stays.
     pub(super) async fn call_apart(&self, call: Call<'_>) -> Result<Vec<u8>, SignerError> {
         let head = self.head(&call, "connection: close\r\n", 0);
-        let sent = async {
-            let mut link = self.open().await?;
-            meant(link.exchange([&head, call.body], call.limit).await.map_err(unsent)?)
-        };
-        timeout_at(call.deadline, sent).await.unwrap_or(Err(SignerError::TimedOut))
+        let mut link = self.open(call.deadline).await?;
+        meant(link.exchange([&head, call.body], call.limit, call.deadline).await.map_err(unsent)?)
     }
 
-    async fn send(&self, request: [&[u8]; 2], limit: usize) -> Result<Vec<u8>, SignerError> {
+    async fn send(&self, request: [&[u8]; 2], limit: usize, deadline: Instant) -> Result<Vec<u8>, SignerError> {
         // Before the look at a kept connection, which has to be fresh when the request goes out.
         together().await;
         loop {
@@ -98,9 +93,9 @@ impl Client {
             let fresh = kept.is_none();
             let mut link = match kept {
                 Some(link) => link,
-                None => self.open().await?,
+                None => self.open(deadline).await?,
             };
-            match link.exchange(request, limit).await {
+            match link.exchange(request, limit, deadline).await {
                 Ok(reply) => {
                     // An error status is a whole answer: the connection is as good as before.
                     if reply.reusable {
@@ -114,11 +109,13 @@ impl Client {
         }
     }
 
-    async fn open(&self) -> Result<Link, SignerError> {
-        timeout(self.connect, Link::open(self.url.endpoint()))
-            .await
-            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-            .map_err(SignerError::Unavailable)
+    async fn open(&self, deadline: Instant) -> Result<Link, SignerError> {
+        let patience = Instant::now() + self.connect;
+        match timeout_at(patience.min(deadline), Link::open(self.url.endpoint())).await {
+            Ok(opened) => opened.map_err(SignerError::Unavailable),
+            Err(_) if deadline <= patience => Err(SignerError::TimedOut),
+            Err(_) => Err(SignerError::Unavailable(std::io::ErrorKind::TimedOut.into())),
+        }
     }
 
     /// The head of a request, with `room` for what goes out behind it. Every part was checked before: a URL has no

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::SignerError;
 use super::reply::{Reading, Reply};
@@ -31,6 +33,8 @@ pub(super) struct Link {
     stream: TcpStream,
     /// What has arrived and is not read yet; empty between exchanges.
     input: Vec<u8>,
+    /// One timer for all exchanges: to put a timer off is a fraction of the work of making one.
+    deadline: Pin<Box<Sleep>>,
 }
 
 impl Link {
@@ -43,7 +47,7 @@ impl Link {
         };
         // Requests are one write each; waiting to fill a segment only adds delay.
         stream.set_nodelay(true)?;
-        Ok(Self { stream, input: Vec::new() })
+        Ok(Self { stream, input: Vec::new(), deadline: Box::pin(sleep_until(Instant::now())) })
     }
 
     /// Whether a request may be put on this connection: nothing has arrived since the last answer, neither bytes that
@@ -55,7 +59,30 @@ impl Link {
 
     /// Sends a request, in these parts, and reads the answer, at most `limit` bytes of its body. The parts go to the
     /// kernel from where they are. The connection may be used again where the answer says so.
-    pub(super) async fn exchange(&mut self, request: [&[u8]; 2], limit: usize) -> Result<Reply, ExchangeError> {
+    pub(super) async fn exchange(
+        &mut self,
+        request: [&[u8]; 2],
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Reply, ExchangeError> {
+        let Self { stream, input, deadline: timer } = self;
+        timer.as_mut().reset(deadline);
+        tokio::select! {
+            biased;
+            done = Exchange { stream, input }.run(request, limit) => done,
+            () = timer => Err(ExchangeError::Failed(SignerError::TimedOut)),
+        }
+    }
+}
+
+/// An exchange under way.
+struct Exchange<'a> {
+    stream: &'a mut TcpStream,
+    input: &'a mut Vec<u8>,
+}
+
+impl Exchange<'_> {
+    async fn run(mut self, request: [&[u8]; 2], limit: usize) -> Result<Reply, ExchangeError> {
         let mut sent = false;
         for mut part in request {
             while !part.is_empty() {
@@ -84,8 +111,8 @@ impl Link {
         let mut reading = Reading::new(limit);
         loop {
             self.input.reserve(ROOM);
-            let reply = match self.stream.read_buf(&mut self.input).await {
-                Ok(1..) => reading.feed(&mut self.input)?,
+            let reply = match self.stream.read_buf(self.input).await {
+                Ok(1..) => reading.feed(self.input)?,
                 // A reset is no end of a body that ends with the connection.
                 ended => Some(match (ended, reading.refusal()) {
                     (_, Some(refusal)) => refusal,
