@@ -157,14 +157,14 @@ pub async fn resolve(client: &Client, status: &StakingStatus, store: &Store) -> 
 }
 
 /// Has the signer prove that it possesses the BLS key, and verifies it: a key that is only listed could be anybody's. A
-/// signer that offers no proofs is taken at its word. `given` came with a key that was just made, and may be had only then.
+/// signer that offers no proofs is taken at its word; one that fails to give its proof is not. `given` came with a key that
+/// was just made, and may be had only then.
 async fn prove(client: &Client, key: &BlsPublicKey, given: Option<Bytes>) -> Result<Option<Bytes>, IdentityError> {
     let proof = match given {
         Some(proof) => Some(proof),
         None => match client.verify_bls(key).await {
             Ok(proof) => proof,
-            // It does not know the question.
-            Err(error) if error.status().is_some_and(|status| status.is_client_error()) => None,
+            Err(error) if possession::is_not_asked_here(error.status(), error.code()) => None,
             Err(error) => return Err(IdentityError::Prove(error)),
         },
     };

@@ -175,6 +175,32 @@ fn a_signer_without_proofs_is_taken_at_its_word_and_the_trail_says_so_once() {
 }
 
 #[test]
+fn a_sidecar_without_the_question_offers_no_proof_and_one_that_cannot_answer_it_is_refused() {
+    for (said, unavailable) in [
+        ("404 not_found", false),
+        ("405 method_not_allowed", false),
+        ("404 key_not_found", true),
+        ("400 signer_refused", true),
+        ("403 forbidden", true),
+        ("412 slashing_protection", true),
+        ("502 signer_error", true),
+        ("503 signer_unavailable", true),
+        ("504 signer_timeout", true),
+    ] {
+        let host = Host::new();
+        let mut command = host.with_fault("");
+        command.env("CRYFTTEE_VERIFY", said);
+        if unavailable {
+            let ended = host.run(command);
+            refused(&ended, exit::UNAVAILABLE, &["ask for the proof that the signer possesses the BLS key"]);
+            assert!(!host.path("identity.json").exists(), "{said}");
+        } else {
+            assert_eq!(host.start(command).stop().code, Some(0), "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_proof_that_does_not_verify_is_refused() {
     let ordinary_signature = proof(b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_");
     for wrong in [ordinary_signature.as_str(), "0x00", "0x"] {

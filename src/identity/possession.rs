@@ -5,6 +5,7 @@
 use blst::BLST_ERROR;
 use blst::min_pk::{PublicKey, Signature};
 use contract::BlsPublicKey;
+use hyper::StatusCode;
 
 /// The tag of proofs in that ciphersuite.
 const TAG: &[u8] = b"BLS_POP_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
@@ -21,6 +22,16 @@ pub enum NotPossessed {
     /// Of another key, of another message, or made up.
     #[error("the proof does not verify")]
     Wrong,
+}
+
+/// Whether a refusal says that the sidecar does not have the question, as one of another make may not: 404 or 405. That the
+/// signer does not have the *key* is a 404 as well, and no reason to believe that it has. Every other refusal, a failing
+/// signer's among them, must not be taken for a signer without proofs.
+pub fn is_not_asked_here(status: Option<StatusCode>, code: Option<&str>) -> bool {
+    match status {
+        Some(StatusCode::NOT_FOUND) => code != Some("key_not_found"),
+        status => status == Some(StatusCode::METHOD_NOT_ALLOWED),
+    }
 }
 
 /// Verifies a proof: 96 bytes, compressed. Both points are checked to be in the prime-order subgroup.
@@ -50,6 +61,19 @@ mod tests {
         let secret = SecretKey::key_gen(&[seed; 32], &[]).expect("a key");
         let public = BlsPublicKey::from_bytes(secret.sk_to_pk().compress()).expect("a point");
         (secret, public)
+    }
+
+    #[test]
+    fn only_a_question_that_the_sidecar_does_not_have_means_that_no_proof_is_offered() {
+        let asked = |status, code| is_not_asked_here(StatusCode::from_u16(status).ok(), code);
+        for code in [None, Some("not_found"), Some("method_not_allowed")] {
+            assert!(asked(404, code) && asked(405, code), "{code:?}");
+        }
+        assert!(!asked(404, Some("key_not_found")), "the key is gone");
+        for status in (300..600).filter(|status| !matches!(status, 404 | 405)) {
+            assert!(!asked(status, None) && !asked(status, Some("not_found")), "{status}");
+        }
+        assert!(!is_not_asked_here(None, None), "no answer at all");
     }
 
     #[test]

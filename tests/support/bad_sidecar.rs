@@ -167,6 +167,12 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
         ),
         "/v1/staking/status" => respond(&mut stream, 200, &status(fault)),
         "/v1/staking/bls/register" if fault == "register-fails" => respond(&mut stream, 502, "{}"),
+        "/v1/staking/bls/register" if !generates && std::env::var_os("CRYFTTEE_VERIFY").is_some() => {
+            let said = std::env::var("CRYFTTEE_VERIFY").unwrap_or_default();
+            let (status, code) = said.split_once(' ').unwrap_or_default();
+            let body = format!("{{\"error\":\"x\",\"code\":\"{code}\",\"details\":\"\"}}");
+            respond(&mut stream, status.parse().unwrap_or(500), &body)
+        }
         "/v1/staking/bls/register" => {
             let key = if generates { kept("bls", true).pop().unwrap_or(BLS) } else { asked };
             let proof = std::env::var("CRYFTTEE_PROOF").map(|proof| format!(",\"proof_of_possession\":\"{proof}\""));

@@ -1,7 +1,6 @@
-//! One client's connection: who it is, what it may do, and whether it was told off before.
+//! One client's connection: who it is, and what it may do.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -20,12 +19,11 @@ pub(crate) struct Client {
     rights: Rights,
     /// On TCP: what a request has to look like so that no web page can have sent it.
     guard: Option<Guard>,
-    denied_before: AtomicBool,
 }
 
 impl Client {
     pub(crate) fn new(role: Role, who: Who, rights: Rights, guard: Option<Guard>) -> Self {
-        Self { role, who, rights, guard, denied_before: AtomicBool::new(false) }
+        Self { role, who, rights, guard }
     }
 
     /// Whether it may ask anything at all.
@@ -61,11 +59,8 @@ impl Client {
         }
     }
 
-    /// Once for a connection, and not more often than a journal bears.
+    /// Counts every denial, and tells of no more than a journal bears.
     fn record(&self, sidecar: &Sidecar, asked: impl Display, denied: &Problem) {
-        if self.denied_before.swap(true, Ordering::Relaxed) {
-            return;
-        }
         if let Some(untold) = sidecar.denials().count(std::time::Instant::now()) {
             tell_untold(untold);
             tracing::warn!(

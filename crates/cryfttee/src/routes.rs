@@ -1,5 +1,9 @@
 //! The API: which request goes where, and how an answer looks.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
 use contract::wire::path;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -164,6 +168,11 @@ async fn read_body(headers: &HeaderMap, mut body: Incoming, deadline: Instant) -
         }
         if seen > contract::defaults::MAX_BODY { Err(too_large()) } else { Ok(whole.into_bytes()) }
     };
+    let mut read = pin!(read);
+    // Next to always the body has come with its head, and then there is nothing to time.
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
+        return done;
+    }
     timeout_at(deadline, read)
         .await
         .unwrap_or_else(|_| Err(Problem::new(Code::Timeout, "the body did not arrive in time")))

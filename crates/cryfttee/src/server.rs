@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 mod accept;
+mod bell;
 mod connection;
 mod drain;
 mod pace;
@@ -94,7 +95,9 @@ pub async fn serve(
     drain.begin();
     tidier.abort();
     accepting.join_all().await;
-    match tokio::time::timeout(limits.drain, places.all_free()).await {
+    let drained = tokio::time::timeout(limits.drain, places.all_free()).await;
+    client::tell_untold(sidecar.denials().take_untold());
+    match drained {
         Ok(()) => tracing::info!("stopped: every request in flight was answered"),
         Err(_) => tracing::warn!("stopped: requests still in flight after {:?} are broken off", limits.drain),
     }

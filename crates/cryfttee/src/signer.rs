@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contract::keys::NotAKey;
 use contract::{BlsPublicKey, TlsPublicKey};
-use hyper::body::Bytes;
+use hyper::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ mod error;
 mod import;
 mod link;
 mod names;
+mod reply;
 mod url;
 
 pub(crate) use answer::Made;
@@ -142,7 +143,7 @@ impl Signer {
     pub(crate) async fn sign_bls(
         &self,
         key: &BlsPublicKey,
-        body: Bytes,
+        body: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 96], SignerError> {
         let path = path("/api/v1/eth2/sign/", key, "");
@@ -162,7 +163,7 @@ impl Signer {
         deadline: Instant,
     ) -> Result<[u8; 65], SignerError> {
         let path = format!("/api/v1/eth1/sign/{}", key.as_str());
-        let body = post(self.eth1(), &path, hex_body("data", data), deadline).await?;
+        let body = post(self.eth1(), &path, hex_body("data", data).as_bytes(), deadline).await?;
         answer::signature(&body, "an ECDSA signature of 65 bytes")
     }
 
@@ -173,7 +174,7 @@ impl Signer {
         digest: &[u8; 32],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        self.sign_ext(Extension::SignDigest, key, "sign-digest", hex_body("digest", digest), deadline).await
+        self.sign_ext(Extension::SignDigest, key, "sign-digest", hex_body("digest", digest).as_bytes(), deadline).await
     }
 
     /// Signs SHA-256 of `data`: r‖s. Needs the extension.
@@ -183,7 +184,7 @@ impl Signer {
         data: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        self.sign_ext(Extension::SignSha256, key, "sign-sha256", hex_body("data", data), deadline).await
+        self.sign_ext(Extension::SignSha256, key, "sign-sha256", hex_body("data", data).as_bytes(), deadline).await
     }
 
     async fn sign_ext(
@@ -191,7 +192,7 @@ impl Signer {
         extension: Extension,
         key: &TlsKeyName,
         verb: &str,
-        body: Bytes,
+        body: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
         let path = format!("/ext/cryft/v1/secp256k1/{}/{verb}", key.as_str());
@@ -249,12 +250,13 @@ impl Signer {
         answer::made(&make(self.eth1(), "secp256k1", deadline).await?, |text| TlsPublicKey::normalise(text).ok())
     }
 
-    /// The signature of a BLS key over itself, in the ciphersuite for that. Needs the extension.
+    /// The signature of a BLS key over itself, in the ciphersuite for that; `None` where the signer lacks the call, which
+    /// is an extension. Whatever else goes wrong is an error: a proof that fails is not one that is not offered.
     pub(crate) async fn proof_of_possession(
         &self,
         key: &BlsPublicKey,
         deadline: Instant,
-    ) -> Result<[u8; 96], SignerError> {
+    ) -> Result<Option<[u8; 96]>, SignerError> {
         #[derive(Deserialize)]
         struct Answer {
             proof_of_possession: String,
@@ -262,9 +264,12 @@ impl Signer {
         const EXPECTED: &str = "a proof of possession of 96 bytes";
 
         let path = path("/ext/cryft/v1/bls/", key, "/proof-of-possession");
-        let body = get(&self.eth2, &path, SHORT, deadline).await?;
+        let body = match get(&self.eth2, &path, SHORT, deadline).await {
+            Err(SignerError::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)) => return Ok(None),
+            answer => answer?,
+        };
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| SignerError::Nonsense(EXPECTED))?;
-        answer::signature(answer.proof_of_possession.as_bytes(), EXPECTED)
+        answer::signature(answer.proof_of_possession.as_bytes(), EXPECTED).map(Some)
     }
 }
 
@@ -279,22 +284,27 @@ fn path(before: &str, key: &BlsPublicKey, after: &str) -> String {
 }
 
 /// `{"<name>":"0x…"}`, written once into a buffer of the right size.
-fn hex_body(name: &str, bytes: &[u8]) -> Bytes {
+fn hex_body(name: &str, bytes: &[u8]) -> String {
     let mut body = String::with_capacity(name.len() + 2 * bytes.len() + 9);
     body.push_str("{\"");
     body.push_str(name);
     body.push_str("\":\"");
     push_hex(&mut body, bytes);
     body.push_str("\"}");
-    body.into()
+    body
 }
 
 /// Appends `0x` and the digits of `bytes`.
 pub(crate) fn push_hex(to: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     to.push_str("0x");
-    for byte in bytes {
-        to.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        to.push(char::from(DIGITS[usize::from(byte & 15)]));
+    to.reserve(2 * bytes.len());
+    for piece in bytes.chunks(32) {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(piece) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        // ASCII always; a piece at once, because pushing digit by digit costs more than finding them.
+        to.push_str(std::str::from_utf8(&digits[..2 * piece.len()]).unwrap_or_default());
     }
 }

@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cryfttee-devsigner"))
@@ -32,9 +31,7 @@ fn start(keys: &std::path::Path) -> (Child, String) {
 fn it_prints_where_it_listens_warns_and_ends_well_on_both_signals() {
     for signal in ["-TERM", "-INT"] {
         let folder = tempfile::tempdir().expect("a folder");
-        let began = Instant::now();
         let (mut child, address) = start(&folder.path().join("keys"));
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         let mut stream = TcpStream::connect(&address).expect("it listens");
         stream.write_all(b"GET /upcheck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("send");
         let mut answer = String::new();

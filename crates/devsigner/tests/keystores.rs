@@ -115,15 +115,20 @@ fn two_stores_that_start_at_once_on_an_empty_folder_share_one_password() {
 }
 
 #[test]
-fn a_key_is_made_and_loaded_in_a_few_milliseconds() {
+fn a_key_that_was_made_here_costs_no_long_derivation_to_load() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), None).expect("a folder");
     store.generate(Curve::Bls).expect("a key");
     store.generate(Curve::Secp256k1).expect("a key");
-    let started = Instant::now();
-    drop(Store::open(folder.path(), None).expect("both load"));
-    // Generous, for builds without optimisation on a busy machine.
-    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    let files = keystores(folder.path());
+    assert_eq!(files.len(), 2);
+    // Rounds, not milliseconds: how long they take depends on what else the machine does.
+    for file in files {
+        let keystore: Value = serde_json::from_slice(&fs::read(&file).expect("readable")).expect("JSON");
+        let rounds = keystore["crypto"]["kdf"]["params"]["c"].as_u64().expect("PBKDF2");
+        assert!(rounds <= 4096, "{rounds}");
+    }
+    Store::open(folder.path(), None).expect("both load");
 }
 
 #[test]
@@ -226,7 +231,7 @@ fn the_key_manager_lists_bls_keys() {
 
 /// Waits for the reload under way and returns its status.
 fn reloaded(signer: &Signer) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let reply = signer.get("/reload");
         assert_eq!(reply.status, 200);

@@ -6,6 +6,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Reply, Signer, typed};
@@ -227,10 +229,13 @@ fn no_signature_that_got_out_is_forgotten_when_the_process_is_killed() {
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
         let address = line.trim_end().strip_prefix("listening on http://").expect("the line").parse().expect("one");
         let signed = std::thread::scope(|scope| {
-            let (key, start) = (&key, slot + 1);
-            let votes = scope.spawn(move || support::until_it_breaks(address, key, start));
-            // Not from zero: the first votes must be under way.
-            std::thread::sleep(std::time::Duration::from_millis(40 + 13 * round));
+            let (key, start, last) = (&key, slot + 1, &AtomicU64::new(slot));
+            let votes = scope.spawn(move || support::until_it_breaks(address, key, start, last));
+            // Not from zero: the first votes must be under way, on a machine as busy as it may be.
+            while last.load(Ordering::Relaxed) < start + 3 && !votes.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(13 * round));
             child.kill().expect("killed");
             votes.join().expect("a slot")
         });

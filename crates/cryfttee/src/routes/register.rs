@@ -38,7 +38,7 @@ pub(super) async fn bls(sidecar: &Sidecar, client: &Client, body: &[u8], deadlin
             let key = BlsPublicKey::normalise(&text).map_err(not_a_key)?;
             let keys = signer.bls_keys(deadline).await?.unwrap_or_default();
             found(&keys, &key)?;
-            let proof = prove(sidecar, &key, deadline).await;
+            let proof = prove(sidecar, &key, deadline).await?;
             Ok(json(StatusCode::OK, &bls_answer(known(key), proof)))
         }
     }
@@ -52,8 +52,11 @@ async fn make_bls(
         KeyGeneration::Signer => {
             let made = sidecar.signer().make_bls(deadline).await?;
             tracing::info!("the signer made the BLS key {}", made.pubkey);
-            // The key is made and must not be lost over something that can be had later.
-            let proof = prove(sidecar, &made.pubkey, deadline).await;
+            // The key is made and must not be lost over something that can be had later: the verifier asks again.
+            let proof = prove(sidecar, &made.pubkey, deadline).await.unwrap_or_else(|problem| {
+                tracing::warn!(why = %problem.details, "no proof of possession for {}: {}", made.pubkey, problem.error);
+                None
+            });
             Ok((made, proof))
         }
         KeyGeneration::Import => {
@@ -70,12 +73,21 @@ fn off() -> Problem {
 }
 
 /// The proof of possession, where the signer offers it.
-async fn prove(sidecar: &Sidecar, key: &BlsPublicKey, deadline: Instant) -> Option<contract::Bytes> {
+///
+/// # Errors
+/// Where it offers it and fails to give it: as for every call to the signer, but never a status that says that the client
+/// asked wrongly, since a client may take that for a signer without proofs.
+async fn prove(sidecar: &Sidecar, key: &BlsPublicKey, deadline: Instant) -> Result<Option<contract::Bytes>, Problem> {
     match sidecar.signer().proof_of_possession(key, deadline).await {
-        Ok(proof) => Some(contract::Bytes(proof.to_vec())),
+        Ok(None) => {
+            tracing::info!("the signer offers no proof of possession for {key}");
+            Ok(None)
+        }
+        Ok(Some(proof)) => Ok(Some(contract::Bytes(proof.to_vec()))),
         Err(error) => {
-            tracing::info!(%error, "no proof of possession for {key}");
-            None
+            let problem = Problem::from(error);
+            let asked_wrongly = problem.code.status().is_client_error();
+            Err(Problem { code: if asked_wrongly { Code::SignerError } else { problem.code }, ..problem })
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn bls(sidecar: &Sidecar, body: &Bytes, deadline: Instant) -> R
     }
     let payload = payload(&asked)?;
     let request = if payload.get().starts_with('{') { typed(body, &asked, payload)? } else { raw(&asked, payload)? };
-    let signature = sidecar.signer().sign_bls(&key, request, deadline).await?;
+    let signature = sidecar.signer().sign_bls(&key, &request, deadline).await?;
     Ok(signed(&signature))
 }
 

@@ -1,8 +1,10 @@
 //! One connection of a client.
 
 use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
@@ -11,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
+use super::bell::Bell;
 use super::drain::Draining;
 use super::pace::{Pace, Paced};
 use crate::Sidecar;
@@ -32,11 +35,10 @@ where
     let pace = Arc::new(Pace::start());
     let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
     let service = service_fn(|request| {
-        let (sidecar, client, pace) = (Arc::clone(&sidecar), Arc::clone(&client), Arc::clone(&pace));
-        let draining = &draining;
+        let (sidecar, client, pace, draining) = (&sidecar, &client, &pace, &draining);
         async move {
             pace.serving();
-            let mut answer = routes::answer(&sidecar, &client, request).await;
+            let mut answer = routes::answer(sidecar, client, request).await;
             together().await;
             pace.answered();
             if draining.has_begun() {
@@ -57,31 +59,42 @@ where
     );
     let mut look = pin!(sleep_until(pace.look_again(&limits)));
     let mut lingered = pin!(draining.clone().lingered());
-    let mut last = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => {
+    let (mut last, mut bell) = (false, None::<Bell>);
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection on {role} ended early");
                 }
-                return;
+                return Poll::Ready(());
             }
-            () = look.as_mut() => {
+            // Four wakes for each request are the connection's own, and next to none is of what is looked at below.
+            let bell = match &mut bell {
+                Some(bell) if bell.is_of(cx) => bell,
+                other => other.insert(Bell::of(cx)),
+            };
+            if !bell.has_rung() {
+                return Poll::Pending;
+            }
+            let waker = bell.waker();
+            let cx = &mut Context::from_waker(&waker);
+            while look.as_mut().poll(cx).is_ready() {
                 if pace.due(&limits) <= Instant::now() {
                     tracing::debug!("a connection on {role} was closed: it stood still");
-                    return;
+                    return Poll::Ready(());
                 }
                 look.as_mut().reset(pace.look_again(&limits));
             }
-            () = lingered.as_mut(), if !last => {
-                last = true;
-                // hyper would close a connection on which half a head has arrived. Here that one, as one with a
-                // request in flight, ends with its answer or at its own deadline.
-                if pace.is_idle() {
-                    connection.as_mut().graceful_shutdown();
-                }
+            if last || lingered.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            last = true;
+            // hyper would close a connection on which half a head has arrived. Here that one, as one with a request in
+            // flight, ends with its answer or at its own deadline.
+            if pace.is_idle() {
+                connection.as_mut().graceful_shutdown();
             }
         }
-    }
+    })
+    .await;
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use contract::{BlsPublicKey, TlsPublicKey};
-use hyper::body::Bytes;
 use serde::Deserialize;
 
 use super::error::SignerError;
@@ -27,16 +26,38 @@ pub(super) fn signature<const N: usize>(body: &[u8], expected: &'static str) -> 
     } else {
         Cow::Borrowed(text.trim_matches('"'))
     };
-    let mut bytes = [0; N];
-    match text.strip_prefix("0x").map(|digits| hex::decode_to_slice(digits, &mut bytes)) {
-        Some(Ok(())) => Ok(bytes),
-        _ => Err(nonsense),
+    text.strip_prefix("0x").and_then(|digits| decode(digits.as_bytes())).ok_or(nonsense)
+}
+
+/// Exactly `N` bytes of hex. By a table, because every signature goes through here.
+fn decode<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    const NONE: u8 = 0xff;
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let (mut at, digits) = (0, b"0123456789abcdefABCDEF");
+        while at < digits.len() {
+            values[digits[at] as usize] = if at < 16 { at as u8 } else { at as u8 - 6 };
+            at += 1;
+        }
+        values
+    };
+
+    if digits.len() != 2 * N {
+        return None;
     }
+    let (mut bytes, mut wrong) = ([0; N], 0);
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        // A digit has no bit of its upper half set.
+        wrong |= (high | low) & 0xf0;
+        *byte = high << 4 | low;
+    }
+    (wrong == 0).then_some(bytes)
 }
 
 /// A list of public keys in whichever spelling, as `parse` reads them; no list is none.
 async fn keys<K: Send + 'static>(
-    body: Option<Bytes>,
+    body: Option<Vec<u8>>,
     parse: fn(&str) -> Option<K>,
 ) -> Result<Option<Vec<K>>, SignerError> {
     let Some(body) = body else { return Ok(None) };
@@ -49,11 +70,11 @@ async fn keys<K: Send + 'static>(
     aside(long, read).await.ok().flatten().map(Some).ok_or_else(nonsense)
 }
 
-pub(super) async fn bls_keys(body: Option<Bytes>) -> Result<Option<Vec<BlsPublicKey>>, SignerError> {
+pub(super) async fn bls_keys(body: Option<Vec<u8>>) -> Result<Option<Vec<BlsPublicKey>>, SignerError> {
     keys(body, |text| BlsPublicKey::normalise(text).ok()).await
 }
 
-pub(super) async fn tls_keys(body: Option<Bytes>) -> Result<Option<Vec<TlsPublicKey>>, SignerError> {
+pub(super) async fn tls_keys(body: Option<Vec<u8>>) -> Result<Option<Vec<TlsPublicKey>>, SignerError> {
     keys(body, |text| TlsPublicKey::normalise(text).ok()).await
 }
 
@@ -86,6 +107,17 @@ mod tests {
     fn a_signature_is_read_from_json_and_from_bare_text() {
         for body in [r#"{"signature":"0xABcd","more":1}"#, "0xabcd", "0xabcd\n", "\"0xabcd\""] {
             assert_eq!(signature::<2>(body.as_bytes(), "2 bytes").expect(body), [0xab, 0xcd]);
+        }
+    }
+
+    #[test]
+    fn every_pair_of_characters_is_a_byte_or_refused_as_a_reader_of_hex_does_it() {
+        for high in 0..=255_u8 {
+            for low in 0..=255_u8 {
+                let mut expected = [0];
+                let read = hex::decode_to_slice([high, low], &mut expected).is_ok();
+                assert_eq!(decode::<1>(&[high, low]), read.then_some(expected), "{high:02x} {low:02x}");
+            }
         }
     }
 

@@ -1,7 +1,5 @@
 //! The calls that more than one function of the signer is made of.
 
-use hyper::Method;
-use hyper::body::Bytes;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -17,7 +15,7 @@ pub(super) async fn up(client: &Client, name: &str, deadline: Instant) -> Result
 }
 
 /// A stock Web3Signer process serves one kind of key: the list of the other kind is a 404.
-pub(super) async fn list(client: &Client, path: &str, deadline: Instant) -> Result<Option<Bytes>, SignerError> {
+pub(super) async fn list(client: &Client, path: &str, deadline: Instant) -> Result<Option<Vec<u8>>, SignerError> {
     match get(client, path, LIST, deadline).await {
         Ok(body) => Ok(Some(body)),
         Err(SignerError::Status(hyper::StatusCode::NOT_FOUND, _)) => Ok(None),
@@ -27,9 +25,9 @@ pub(super) async fn list(client: &Client, path: &str, deadline: Instant) -> Resu
 
 /// The user's extension of the key manager API. A stock Web3Signer has no such call (404, 405) or takes it for
 /// an import that lacks its keystores (400).
-pub(super) async fn make(client: &Client, kind: &'static str, deadline: Instant) -> Result<Bytes, SignerError> {
-    let body = Bytes::from(format!("{{\"type\":\"{kind}\"}}"));
-    match post(client, "/eth/v1/keystores", body, deadline).await {
+pub(super) async fn make(client: &Client, kind: &'static str, deadline: Instant) -> Result<Vec<u8>, SignerError> {
+    let body = format!("{{\"type\":\"{kind}\"}}");
+    match post(client, "/eth/v1/keystores", body.as_bytes(), deadline).await {
         Err(SignerError::Status(status, text)) if matches!(status.as_u16(), 400 | 404 | 405 | 501) => {
             tracing::warn!(status = status.as_u16(), text = %crate::log::Foreign(&text), "the signer makes no keys");
             Err(SignerError::NoExtension("POST /eth/v1/keystores {\"type\"}"))
@@ -53,12 +51,12 @@ pub(super) async fn has(client: &Client, extension: Extension, deadline: Instant
     }
 }
 
-pub(super) async fn get(client: &Client, path: &str, limit: usize, deadline: Instant) -> Result<Bytes, SignerError> {
-    let call = Call { method: Method::GET, path, body: Bytes::new(), limit, deadline };
-    Ok(client.call(call).await?.body)
+pub(super) async fn get(client: &Client, path: &str, limit: usize, deadline: Instant) -> Result<Vec<u8>, SignerError> {
+    let call = Call { method: "GET", path, body: &[], limit, deadline };
+    client.call(call).await
 }
 
-pub(super) async fn post(client: &Client, path: &str, body: Bytes, deadline: Instant) -> Result<Bytes, SignerError> {
-    let call = Call { method: Method::POST, path, body, limit: SHORT, deadline };
-    Ok(client.call(call).await?.body)
+pub(super) async fn post(client: &Client, path: &str, body: &[u8], deadline: Instant) -> Result<Vec<u8>, SignerError> {
+    let call = Call { method: "POST", path, body, limit: SHORT, deadline };
+    client.call(call).await
 }

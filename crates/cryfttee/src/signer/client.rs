@@ -5,25 +5,24 @@
 //! must not be asked for twice, and only the client knows whether it still wants it. An idle connection that the
 //! signer has closed is another matter:
 //!
-//! * Before a kept connection is used, whatever arrived on it meanwhile is read, so a close that has arrived is seen
-//!   and the next connection is taken. (What has arrived is known without asking the kernel: the event that brought
-//!   the client's request came out of the same epoll, behind that of the close.)
-//! * Should the close arrive between that look and the hand-over, hyper gives the request back whole, and it goes
+//! * Before a kept connection is used, it is looked whether anything arrived on it meanwhile, so a close that has
+//!   arrived is seen and the next connection is taken. (What has arrived is known without asking the kernel: the event
+//!   that brought the client's request came out of the same epoll, behind that of the close.)
+//! * Should the close arrive between that look and the first write, the kernel takes not one byte, and the request goes
 //!   out on another connection.
-//! * Once hyper has begun to write, a failure is reported as `signer_broke_off` and left to the client. To keep that
+//! * Once the kernel has taken a byte, a failure is reported as `signer_broke_off` and left to the client. To keep that
 //!   last window from mattering, a connection idle for 15 s, half of Web3Signer's own limit, is not used again.
 
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request};
-use tokio::time::{Instant, timeout, timeout_at};
+use hyper::StatusCode;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::SignerError;
-use super::link::{ExchangeError, Link, Reply};
+use super::link::{ExchangeError, Link};
+use super::reply::Reply;
 use super::url::SignerUrl;
 use crate::together::together;
 
@@ -32,15 +31,16 @@ const KEPT: Duration = Duration::from_secs(15);
 /// How many are kept.
 const MOST_KEPT: usize = 256;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The longest body that is copied behind its head, so that both are one write. A longer one is not copied.
+const COPIED: usize = 16 * 1024;
 
 /// What to ask.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
-    pub(super) method: Method,
+    pub(super) method: &'static str,
     /// From the base URL on; only characters that may stand in a path.
     pub(super) path: &'a str,
-    pub(super) body: Bytes,
+    pub(super) body: &'a [u8],
     /// The longest answer that makes sense, in bytes.
     pub(super) limit: usize,
     pub(super) deadline: Instant,
@@ -50,13 +50,17 @@ pub(super) struct Call<'a> {
 pub(super) struct Client {
     url: SignerUrl,
     connect: Duration,
+    /// What stands in every head.
+    about: String,
     /// Newest last, so that the ones that are not needed grow old.
     kept: Mutex<Vec<(Link, Instant)>>,
 }
 
 impl Client {
     pub(super) fn new(url: SignerUrl, connect: Duration) -> Self {
-        Self { url, connect, kept: Mutex::new(Vec::new()) }
+        // Without "Accept", eth2/sign answers bare text. eth1/sign answers text whatever is asked for.
+        let about = format!(" HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\n", url.authority());
+        Self { url, connect, about, kept: Mutex::new(Vec::new()) }
     }
 
     pub(super) fn url(&self) -> &SignerUrl {
@@ -64,12 +68,24 @@ impl Client {
     }
 
     /// Asks, and reads the whole answer. 200 and 201 are answers; every other status is an error.
-    pub(super) async fn call(&self, call: Call<'_>) -> Result<Reply, SignerError> {
-        let (limit, deadline) = (call.limit, call.deadline);
-        timeout_at(deadline, self.send(self.request(call)?, limit)).await.unwrap_or(Err(SignerError::TimedOut))
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, SignerError> {
+        let copied = call.body.len() <= COPIED;
+        let mut head = self.head(&call, "", if copied { call.body.len() } else { 0 });
+        if copied {
+            head.extend_from_slice(call.body);
+        }
+        self.send([&head[..], if copied { &[] } else { call.body }], call.limit, call.deadline).await
     }
 
-    async fn send(&self, mut request: Request<Full<Bytes>>, limit: usize) -> Result<Reply, SignerError> {
+    /// Asks over a connection of its own, which is closed afterwards. The body goes to the kernel from where it is:
+    /// nothing of it is copied, and nothing of the connection stays.
+    pub(super) async fn call_apart(&self, call: Call<'_>) -> Result<Vec<u8>, SignerError> {
+        let head = self.head(&call, "connection: close\r\n", 0);
+        let mut link = self.open(call.deadline).await?;
+        meant(link.exchange([&head, call.body], call.limit, call.deadline).await.map_err(unsent)?)
+    }
+
+    async fn send(&self, request: [&[u8]; 2], limit: usize, deadline: Instant) -> Result<Vec<u8>, SignerError> {
         // Before the look at a kept connection, which has to be fresh when the request goes out.
         together().await;
         loop {
@@ -77,56 +93,50 @@ impl Client {
             let fresh = kept.is_none();
             let mut link = match kept {
                 Some(link) => link,
-                None => self.open().await?,
+                None => self.open(deadline).await?,
             };
-            match link.exchange(request, limit).await {
+            match link.exchange(request, limit, deadline).await {
                 Ok(reply) => {
-                    self.keep(link);
-                    return Ok(reply);
-                }
-                // A new connection that ends before it takes a request is a signer that is not serving.
-                Err(ExchangeError::NotSent(_)) if fresh => {
-                    return Err(SignerError::Unavailable(std::io::ErrorKind::ConnectionReset.into()));
-                }
-                Err(ExchangeError::NotSent(unsent)) => request = *unsent,
-                Err(ExchangeError::Failed(error)) => {
                     // An error status is a whole answer: the connection is as good as before.
-                    if matches!(error, SignerError::Status(..)) {
+                    if reply.reusable {
                         self.keep(link);
                     }
-                    return Err(error);
+                    return meant(reply);
                 }
+                Err(ExchangeError::NotSent) if !fresh => {}
+                Err(error) => return Err(unsent(error)),
             }
         }
     }
 
-    async fn open(&self) -> Result<Link, SignerError> {
-        timeout(self.connect, Link::open(self.url.endpoint()))
-            .await
-            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-            .map_err(SignerError::Unavailable)
+    async fn open(&self, deadline: Instant) -> Result<Link, SignerError> {
+        let patience = Instant::now() + self.connect;
+        match timeout_at(patience.min(deadline), Link::open(self.url.endpoint())).await {
+            Ok(opened) => opened.map_err(SignerError::Unavailable),
+            Err(_) if deadline <= patience => Err(SignerError::TimedOut),
+            Err(_) => Err(SignerError::Unavailable(std::io::ErrorKind::TimedOut.into())),
+        }
     }
 
-    fn request(&self, call: Call<'_>) -> Result<Request<Full<Bytes>>, SignerError> {
-        let mut path = String::with_capacity(self.url.base().len() + call.path.len());
-        path.push_str(self.url.base());
-        path.push_str(call.path);
-        let mut request = Request::builder()
-            .method(call.method)
-            .uri(path)
-            .header(HOST, self.url.authority())
-            // Without it, eth2/sign answers bare text. eth1/sign answers text whatever is asked for.
-            .header(ACCEPT, JSON);
-        if !call.body.is_empty() {
-            request = request.header(CONTENT_TYPE, JSON);
+    /// The head of a request, with `room` for what goes out behind it. Every part was checked before: a URL has no
+    /// character that could end its line.
+    fn head(&self, call: &Call<'_>, more: &str, room: usize) -> Vec<u8> {
+        let mut head = Vec::with_capacity(160 + self.about.len() + call.path.len() + more.len() + room);
+        for part in [call.method, " ", self.url.base(), call.path, &self.about, more] {
+            head.extend_from_slice(part.as_bytes());
         }
-        // Every part was checked before: this cannot fail, and a bug here must not be a panic in a signing path.
-        request.body(Full::new(call.body)).map_err(|_| SignerError::Nonsense("a path that HTTP can carry"))
+        if !call.body.is_empty() {
+            head.extend_from_slice(b"content-type: application/json\r\ncontent-length: ");
+            // Writing to memory cannot fail.
+            let _ = write!(head, "{}\r\n", call.body.len());
+        }
+        head.extend_from_slice(b"\r\n");
+        head
     }
 
     fn take(&self) -> Option<Link> {
         loop {
-            let (mut link, since) = self.lock().pop()?;
+            let (link, since) = self.lock().pop()?;
             if since.elapsed() < KEPT && link.is_open() {
                 return Some(link);
             }
@@ -152,5 +162,22 @@ impl Client {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Link, Instant)>> {
         // The list is whole between any two statements, so a panic elsewhere has not spoilt it.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 200 and 201 did what was asked. Any other status is an error with the start of what the signer said.
+fn meant(reply: Reply) -> Result<Vec<u8>, SignerError> {
+    if reply.is_success() {
+        return Ok(reply.body);
+    }
+    let status = StatusCode::from_u16(reply.status).map_err(|_| SignerError::Nonsense("a status of HTTP"))?;
+    Err(SignerError::Status(status, String::from_utf8_lossy(&reply.body).into_owned()))
+}
+
+/// A new connection that ends before it takes a request is a signer that is not serving.
+fn unsent(error: ExchangeError) -> SignerError {
+    match error {
+        ExchangeError::NotSent => SignerError::Unavailable(std::io::ErrorKind::ConnectionReset.into()),
+        ExchangeError::Failed(error) => error,
     }
 }

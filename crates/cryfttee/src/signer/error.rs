@@ -18,7 +18,7 @@ pub enum SignerError {
     TimedOut,
     /// The connection ended before the answer did. What was asked may have been done.
     #[error("read Web3Signer's answer: the connection ended first")]
-    BrokeOff(#[source] hyper::Error),
+    BrokeOff(#[source] io::Error),
     /// The answer is over the limit for its kind.
     #[error("read Web3Signer's answer: it is over {0} bytes")]
     TooLong(usize),

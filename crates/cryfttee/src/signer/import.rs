@@ -4,13 +4,12 @@ use std::borrow::Cow;
 
 use contract::BlsPublicKey;
 use hyper::StatusCode;
-use hyper::body::Bytes;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::SHORT;
 use super::answer::Made;
-use super::calls::post;
-use super::client::Client;
+use super::client::{Call, Client};
 use super::error::SignerError;
 use crate::keystore::{MakeKeyError, NewKey};
 
@@ -22,9 +21,9 @@ pub(super) const PATH: &str = "/eth/v1/keystores";
 pub(super) async fn bls(client: &Client, deadline: Instant) -> Result<(Made<BlsPublicKey>, [u8; 96]), SignerError> {
     // Tens of milliseconds of computing are no work for a thread that serves connections.
     let key = tokio::task::spawn_blocking(NewKey::make).await.map_err(MakeKeyError::from)??;
-    // Not a copy: the buffer is wiped when the last part of the request lets go of it.
-    let body = Bytes::from_owner(key.import);
-    match post(client, PATH, body, deadline).await {
+    // Apart: what is kept of a connection would keep the password. The buffer is wiped when the key is dropped.
+    let call = Call { method: "POST", path: PATH, body: &key.import, limit: SHORT, deadline };
+    match client.call_apart(call).await {
         Ok(answer) => imported(&answer)?,
         Err(SignerError::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)) => {
             return Err(SignerError::NoExtension("its key manager API is not enabled (POST /eth/v1/keystores)"));

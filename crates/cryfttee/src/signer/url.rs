@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use hyper::Uri;
-use hyper::header::HeaderValue;
 use hyper::http::uri::Scheme;
 
 /// The base URL of Web3Signer: `http://host[:port][/path]`.
@@ -14,7 +13,7 @@ pub struct SignerUrl {
     host: String,
     port: u16,
     base: String,
-    authority: HeaderValue,
+    authority: String,
 }
 
 /// Why a text is not the base URL of a signer.
@@ -38,7 +37,7 @@ impl SignerUrl {
     }
 
     /// The `Host` header.
-    pub(super) fn authority(&self) -> &HeaderValue {
+    pub(super) fn authority(&self) -> &str {
         &self.authority
     }
 
@@ -84,7 +83,7 @@ impl FromStr for SignerUrl {
             host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: authority.port_u16().unwrap_or(80),
             base: uri.path().trim_end_matches('/').to_owned(),
-            authority: authority.as_str().parse().map_err(|_| BadUrl::Form)?,
+            authority: authority.as_str().to_owned(),
         })
     }
 }

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::process::Running;
 use crate::support::client::{Answer, Client, ask, header};
 use crate::support::signer::FakeSigner;
-use crate::support::{BLS, Served};
+use crate::support::{BLS, Served, skipped, wait_for};
 
 const SIGN: &str = "/v1/staking/bls/sign";
 const REGISTER: &str = "/v1/staking/bls/register";
@@ -34,10 +35,10 @@ fn to_sign() -> Value {
 }
 
 /// Only root can become somebody else.
-fn can_be_somebody_else() -> bool {
+fn can_be_somebody_else(test: &str) -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        eprintln!("SKIPPED, NOTHING WAS SHOWN: becoming another user needs root");
+        skipped(test, "becoming another user needs root");
     }
     root
 }
@@ -85,7 +86,7 @@ fn forbidden() -> (u16, String) {
 
 #[tokio::test]
 async fn without_lists_whoever_connects_signs_and_verifies_and_only_the_owner_makes_keys() {
-    if !can_be_somebody_else() {
+    if !can_be_somebody_else("without_lists_whoever_connects_signs_and_verifies_and_only_the_owner_makes_keys") {
         return;
     }
     let (signer, mut served) = served(AccessSettings::default()).await;
@@ -114,7 +115,7 @@ async fn without_lists_whoever_connects_signs_and_verifies_and_only_the_owner_ma
 
 #[tokio::test]
 async fn with_lists_everybody_else_is_denied_everything() {
-    if !can_be_somebody_else() {
+    if !can_be_somebody_else("with_lists_everybody_else_is_denied_everything") {
         return;
     }
     let (_signer, served) = served(AccessSettings {
@@ -137,8 +138,8 @@ async fn with_lists_everybody_else_is_denied_everything() {
 }
 
 #[tokio::test]
-async fn a_denied_client_is_told_once_in_the_log_with_who_it_is_and_what_it_asked() {
-    if !can_be_somebody_else() {
+async fn a_denied_client_is_told_in_the_log_with_who_it_is_and_what_it_asked() {
+    if !can_be_somebody_else("a_denied_client_is_told_in_the_log_with_who_it_is_and_what_it_asked") {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -149,11 +150,8 @@ async fn a_denied_client_is_told_once_in_the_log_with_who_it_is_and_what_it_aske
         .stderr(Stdio::piped())
         .spawn();
     let mut child = child.expect("start");
-    while std::os::unix::net::UnixStream::connect(&path).is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    wait_for(&path).await;
     open_to_all(&path);
-    // Two requests on one connection: the first answer ends it.
     assert_eq!(as_user(STRANGER, STRANGER, "", &path, "/v1/staking/status%0a", None).await, forbidden());
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(child.id().try_into().expect("a pid")),
@@ -235,4 +233,27 @@ async fn on_a_unix_socket_no_host_and_no_origin_matters() {
     let mut client = Client::connect(&served.api).await;
     client.send(format!("GET {STATUS} HTTP/1.1\r\nhost: any.example\r\norigin: http://x\r\n\r\n")).await;
     assert_eq!(client.answer().await.expect("an answer").status, 200);
+}
+
+#[tokio::test]
+async fn every_denial_is_counted_and_a_flood_of_them_on_one_connection_is_told_in_part() {
+    const DENIED: usize = 50;
+    let address = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("bound").to_string();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cryfttee"));
+    command.env_clear().args(["--api-transport", "http", "--http-addr", &address]);
+    let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()));
+    while !running.line().contains("ready: serving api") {}
+    let mut client = tcp_client(address.parse().expect("an address")).await;
+    for _ in 0..DENIED {
+        assert_eq!(client.post(REGISTER, generate()).await.refusal(), forbidden());
+    }
+    drop(client);
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    let (code, log) = running.end().await;
+    assert_eq!(code, Some(0), "{log}");
+    let told = log.lines().filter(|line| line.contains("denied on api")).count();
+    let untold =
+        log.lines().filter_map(|line| line.split_once(" more denials")?.0.rsplit(' ').next()?.parse::<usize>().ok());
+    assert_eq!(told + untold.sum::<usize>(), DENIED, "{log}");
+    assert!((1..DENIED).contains(&told), "{log}");
 }

@@ -15,8 +15,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::support::Served;
 use crate::support::client::{Client, ask, get};
+use crate::support::{Served, skipped};
 
 struct Pair {
     served: Served,
@@ -71,8 +71,7 @@ async fn the_certificate_of_a_new_tls_key_is_one_that_openssl_verifies() {
     std::fs::write(&file, tls.certificate.expect("a certificate")).expect("write");
     let file = file.to_str().expect("UTF-8");
     let Ok(verified) = Command::new("openssl").args(["verify", "-check_ss_sig", "-CAfile", file, file]).output() else {
-        eprintln!("SKIPPED, NOTHING WAS SHOWN: openssl(1) is not installed");
-        return;
+        return skipped("the_certificate_of_a_new_tls_key_is_one_that_openssl_verifies", "there is no openssl command");
     };
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     let subject = Command::new("openssl").args(["x509", "-noout", "-subject", "-in", file]).output().expect("there");

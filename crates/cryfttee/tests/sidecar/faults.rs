@@ -14,13 +14,13 @@ const STATUS: &str = "/v1/staking/status";
 const BLS_SIGN: &str = "/v1/staking/bls/sign";
 const TLS_SIGN: &str = "/v1/staking/tls/sign";
 
-fn quick() -> Limits {
-    Limits {
-        request: Duration::from_millis(400),
-        signer_status: Duration::from_millis(200),
-        upcheck_cache: Duration::ZERO,
-        ..Limits::default()
-    }
+/// Short enough to wait for where a timeout is what is shown.
+const SHORT: Duration = Duration::from_millis(500);
+/// Long enough that a busy machine is not taken for a slow signer.
+const LONG: Duration = Duration::from_secs(20);
+
+fn within(request: Duration) -> Limits {
+    Limits { request, signer_status: LONG, upcheck_cache: Duration::ZERO, ..Limits::default() }
 }
 
 fn bls_request() -> serde_json::Value {
@@ -39,7 +39,7 @@ fn is_sign(got: &Got) -> bool {
 async fn a_signer_that_is_away_is_a_503_and_a_status_that_says_so() {
     // A port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("bound");
-    let served = Served::api(&format!("http://{free}"), quick());
+    let served = Served::api(&format!("http://{free}"), within(LONG));
     assert_eq!(sign_bls(&served).await.refusal(), (503, "signer_unavailable".to_owned()));
     let answer = get(&served.api, STATUS).await;
     let status: StakingStatus = serde_json::from_str(&answer.body).expect("a status");
@@ -65,6 +65,11 @@ async fn every_answer_of_the_signer_becomes_the_contracts_code() {
         (Reply::json(signature(97)), 502, "signer_nonsense"),
         (Reply::json(""), 502, "signer_nonsense"),
         (Reply::json("[".repeat(60_000)), 502, "signer_nonsense"),
+        (Reply::json(format!("{{\"more\":{}", "[".repeat(60_000))), 502, "signer_nonsense"),
+        (Reply::json(r#"{"signature":null}"#), 502, "signer_nonsense"),
+        (Reply::json(r#"{"signature":["0x00"]}"#), 502, "signer_nonsense"),
+        (Reply::json("[1]"), 502, "signer_nonsense"),
+        (Reply::json("true"), 502, "signer_nonsense"),
         (Reply::Raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()), 502, "signer_nonsense"),
         (
             Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\ncontent-length: 11\r\n\r\n".to_vec()),
@@ -78,7 +83,7 @@ async fn every_answer_of_the_signer_becomes_the_contracts_code() {
     ] {
         let shown = format!("{reply:.60?}");
         let signer = FakeSigner::working_but(move |got| is_sign(got).then(|| reply.clone())).await;
-        let served = Served::api(&signer.url, quick());
+        let served = Served::api(&signer.url, within(if status == 504 { SHORT } else { LONG }));
         assert_eq!(sign_bls(&served).await.refusal(), (status, code.to_owned()), "bls {shown}");
         let answer = ask(&served.api, TLS_SIGN, json!({"pubkey":TLS,"data":"aGVsbG8="})).await;
         assert_eq!(answer.refusal(), (status, code.to_owned()), "tls {shown}");
@@ -100,10 +105,10 @@ async fn what_the_signer_says_is_told_without_its_control_characters_and_not_at_
 async fn a_slow_signer_costs_a_status_its_own_short_time_only() {
     for slow in ["/upcheck", "/api/v1/eth1/publicKeys"] {
         let signer = FakeSigner::working_but(move |got| (got.path == slow).then_some(Reply::Silence)).await;
-        let served = Served::api(&signer.url, Limits { request: Duration::from_secs(30), ..quick() });
+        let served = Served::api(&signer.url, Limits { signer_status: SHORT, ..within(Duration::from_secs(120)) });
         let started = Instant::now();
         let answer = get(&served.api, STATUS).await;
-        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(30));
         match slow {
             "/upcheck" => assert_eq!((answer.status, &answer.json()["web3signer_connected"]), (200, &json!(false))),
             _ => assert_eq!(answer.refusal(), (504, "signer_timeout".to_owned())),
@@ -194,6 +199,65 @@ async fn a_certificate_that_the_signer_signs_wrong_is_refused() {
 }
 
 #[tokio::test]
+async fn a_second_answer_behind_the_first_is_never_taken_for_that_to_the_next_request() {
+    let whole = |digits: &str| {
+        let body = format!("{{\"signature\":\"0x{}\"}}", digits.repeat(96));
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    // Whole, cut short, and no HTTP at all; in one write with the answer, as the scripted signer writes.
+    for surplus in [whole("ee"), whole("ee")[..30].to_owned(), "garbage".to_owned(), "\r\n".to_owned()] {
+        let both = (whole("ab") + &surplus).into_bytes();
+        let signer = FakeSigner::working_but(move |got| is_sign(got).then(|| Reply::Raw(both.clone()))).await;
+        let served = Served::api(&signer.url, within(LONG));
+        for _ in 0..3 {
+            let answer = sign_bls(&served).await;
+            assert_eq!(answer.json()["signature"], format!("0x{}", "ab".repeat(96)), "{surplus:?}: {}", answer.body);
+        }
+        let connections: Vec<_> = signer.signs().into_iter().map(|got| got.connection).collect();
+        assert_eq!(connections, [0, 1, 2], "a signer that says more than it was asked is not asked again there");
+    }
+}
+
+#[tokio::test]
+async fn what_a_signer_says_unasked_after_its_answer_ends_that_connection() {
+    let signer = FakeSigner::start(|got| match is_sign(got) {
+        true => Reply::Twice(signature(96), Duration::from_millis(50), signature(96).replace("ab", "ee")),
+        false => working(got),
+    })
+    .await;
+    let served = Served::api(&signer.url, within(LONG));
+    for _ in 0..3 {
+        assert_eq!(sign_bls(&served).await.json()["signature"], format!("0x{}", "ab".repeat(96)));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let connections: Vec<_> = signer.signs().into_iter().map(|got| got.connection).collect();
+    assert_eq!(connections, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn answers_of_another_type_are_nonsense_for_every_call_that_reads_one() {
+    for wrong in
+        ["null", "7", "\"text\"", "[]", "{}", r#"{"pubkey":7}"#, r#"{"pubkey":["0x"]}"#, r#"{"pubkey":"0x02"}"#]
+    {
+        let signer = FakeSigner::working_but(move |got| (got.method == "POST").then(|| Reply::json(wrong))).await;
+        let served = Served::api(&signer.url, within(LONG));
+        for kind in ["bls", "tls"] {
+            let path = format!("/v1/staking/{kind}/register");
+            let answer = ask(&served.api, &path, json!({"action":"generate"})).await;
+            assert_eq!(answer.refusal(), (502, "signer_nonsense".to_owned()), "{kind} {wrong}");
+        }
+    }
+    // What it can do is not an answer to fail over: what cannot be read is announced as not there.
+    for wrong in ["null", "[]", r#"{"functions":"generate"}"#, r#"{"functions":[7]}"#, "<html>"] {
+        let signer =
+            FakeSigner::working_but(move |got| (got.path == "/ext/cryft/v1").then(|| Reply::json(wrong))).await;
+        let served = Served::api(&signer.url, within(LONG));
+        let status = get(&served.api, STATUS).await.json();
+        assert_eq!(status["capabilities"], json!(["bls_signing", "tls_signing"]), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn connections_to_the_signer_are_kept_and_used_again() {
     let signer = FakeSigner::working_but(|got| got.body.contains("0x00").then(|| Reply::text(412, "no"))).await;
     let served = Served::api(&signer.url, Limits::default());
@@ -218,7 +282,7 @@ async fn a_kept_connection_that_the_signer_closed_is_not_an_error_for_anybody() 
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(sign_bls(&served).await.status, 200, "a close that has arrived is seen");
 }
 
@@ -266,15 +330,17 @@ async fn an_answer_that_nobody_waits_for_is_never_taken_for_the_next_one() {
     let signer = FakeSigner::working_but(move |got| {
         let first = is_sign(got) && asked.fetch_add(1, Ordering::SeqCst) == 0;
         let late = Reply::json(format!("{{\"signature\":\"0x{}\"}}", "ee".repeat(96)));
-        first.then(|| Reply::After(Duration::from_millis(300), Box::new(late)))
+        first.then(|| Reply::After(Duration::from_millis(1_000), Box::new(late)))
     })
     .await;
     let served = Served::api(&signer.url, Limits::default());
     let mut client = Client::connect(&served.api).await;
     client.send(crate::support::client::post(BLS_SIGN, &bls_request().to_string())).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    while signer.signs().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     drop(client);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
     for _ in 0..3 {
         assert_eq!(sign_bls(&served).await.json()["signature"], format!("0x{}", "ab".repeat(96)));
     }

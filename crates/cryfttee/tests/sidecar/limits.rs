@@ -101,7 +101,7 @@ async fn a_head_that_drips_is_cut_off_and_an_idle_connection_is_not() {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(5), cut_off).await.expect("cut off");
+    timeout(Duration::from_secs(30), cut_off).await.expect("cut off");
     assert!(started.elapsed() >= Duration::from_millis(200));
 
     sleep(Duration::from_millis(500)).await;
@@ -113,7 +113,7 @@ async fn an_idle_connection_is_closed_in_the_end() {
     let served = alone(Limits { idle: Duration::from_millis(200), ..Limits::default() });
     let mut client = Client::connect(&served.api).await;
     assert_eq!(client.get(ATTESTATION).await.status, 200);
-    let ended = timeout(Duration::from_secs(5), client.answer()).await.expect("closed");
+    let ended = timeout(Duration::from_secs(30), client.answer()).await.expect("closed");
     assert!(ended.is_none());
 }
 
@@ -152,7 +152,7 @@ async fn three_hundred_clients_at_once_are_all_answered() {
         assert_eq!(client.await.expect("it did not panic"), 200);
     }
     assert_eq!(signer.signs().len(), 300, "one call each");
-    assert!(started.elapsed() < Duration::from_secs(10), "at once, not one after the other (60 s)");
+    assert!(started.elapsed() < Duration::from_secs(40), "at once, not one after the other (60 s)");
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn clients_without_a_place_wait_and_do_not_keep_the_verifier_out() {
     assert!(timeout(Duration::from_millis(200), third.answer()).await.is_err(), "there is no place for it");
     assert_eq!(get(&served.control, ATTESTATION).await.status, 200);
     drop(first);
-    let answer = timeout(Duration::from_secs(5), third.answer()).await.expect("a place is free now");
+    let answer = timeout(Duration::from_secs(30), third.answer()).await.expect("a place is free now");
     assert_eq!(answer.expect("an answer").status, 200);
 }
 
@@ -192,7 +192,8 @@ async fn api_waits_for_admission_which_only_control_can_give() {
 async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
     let slow = |got: &crate::support::signer::Got| Reply::After(Duration::from_millis(400), Box::new(working(got)));
     let signer = FakeSigner::start(slow).await;
-    let mut served = Served::api(&signer.url, Limits::default());
+    let limits = Limits { drain: Duration::from_secs(60), ..Limits::default() };
+    let mut served = Served::api(&signer.url, limits);
     let api = served.api.clone();
     let mut idle = Client::connect(&api).await;
     assert_eq!(idle.get(ATTESTATION).await.status, 200);
@@ -206,7 +207,7 @@ async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
     assert_eq!(flying.answer().await.expect("an answer").status, 200);
     assert!(flying.answer().await.is_none(), "and closed after it");
     served.stopped().await;
-    assert!(started.elapsed() < Duration::from_secs(3), "it did not wait for longer than it had to");
+    assert!(started.elapsed() < Duration::from_secs(30), "it did not wait for longer than it had to");
     assert!(tokio::net::UnixStream::connect(&api).await.is_err());
 }
 
@@ -218,5 +219,5 @@ async fn stopping_waits_no_longer_than_it_may() {
     flying.send(crate::support::client::post(SIGN, &request().to_string())).await;
     sleep(Duration::from_millis(100)).await;
     served.tell_to_stop();
-    timeout(Duration::from_secs(5), served.stopped()).await.expect("stopped in time");
+    timeout(Duration::from_secs(30), served.stopped()).await.expect("stopped in time");
 }

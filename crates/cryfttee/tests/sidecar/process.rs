@@ -54,10 +54,14 @@ impl Running {
         kill(Pid::from_raw(self.0.id().try_into().expect("a pid")), signal).expect("it runs");
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Exit code and everything on stderr.
     pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         let mut stderr = self.0.stderr.take().expect("piped");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         let code = loop {
             match self.0.try_wait().expect("a child") {
                 Some(status) => break status.code(),

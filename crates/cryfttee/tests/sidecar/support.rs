@@ -2,10 +2,12 @@
 pub(crate) mod client;
 pub(crate) mod signer;
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use cryfttee::cli::Cli;
@@ -110,4 +112,18 @@ async fn serve_until(listeners: Listeners, sidecar: Arc<Sidecar>, stopped: onesh
         let _ = stopped.await;
     };
     serve(listeners, sidecar, stop).await.expect("serve");
+}
+
+/// Waits until a program that was just started listens there.
+pub(crate) async fn wait_for(socket: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while std::os::unix::net::UnixStream::connect(socket).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Says past the harness, which shows nothing of a test that passes, that one showed nothing.
+pub(crate) fn skipped(test: &str, why: &str) {
+    let _ = writeln!(std::io::stdout(), "SKIPPED: {test}: {why}");
 }

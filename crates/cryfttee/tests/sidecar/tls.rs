@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use crate::support::{Served, settings};
+use crate::support::{Served, settings, skipped};
 
 const ATTESTATION: &str = "/v1/runtime/attestation";
 
@@ -24,7 +24,7 @@ async fn files(folder: &Path, kind: &[&str]) -> Option<TlsFiles> {
     command.args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]);
     command.arg("-keyout").arg(&key).arg("-out").arg(&certificate).stderr(Stdio::null());
     let Ok(status) = command.status().await else {
-        eprintln!("SKIPPED, NOTHING WAS SHOWN: openssl(1) is not installed");
+        skipped("a test over TLS", "there is no openssl command");
         return None;
     };
     assert!(status.success());
@@ -84,15 +84,15 @@ async fn an_inherited_tcp_socket_speaks_tls_1_2_and_1_3_and_nothing_older_or_pla
 
 #[tokio::test]
 async fn a_handshake_that_stands_still_is_cut_off_and_holds_a_place_until_then() {
-    let limits = Limits { head: Duration::from_millis(400), api_connections: 1, ..Limits::default() };
+    let limits = Limits { head: Duration::from_secs(3), api_connections: 1, ..Limits::default() };
     let Some(serving) = serving(limits).await else { return };
     let mut silent = TcpStream::connect(serving.address).await.expect("connect");
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let started = std::time::Instant::now();
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let (worked, text) = curl(&serving, &[]).await;
     assert!(worked, "{text}");
-    assert!(started.elapsed() >= Duration::from_millis(200), "the one place was taken: {:?}", started.elapsed());
-    let ended = tokio::time::timeout(Duration::from_secs(5), silent.read(&mut [0])).await.expect("cut off");
+    assert!(started.elapsed() >= Duration::from_secs(2), "the one place was taken: {:?}", started.elapsed());
+    let ended = tokio::time::timeout(Duration::from_secs(30), silent.read(&mut [0])).await.expect("cut off");
     assert!(matches!(ended, Ok(0) | Err(_)));
 }
 

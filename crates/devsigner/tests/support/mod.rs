@@ -9,6 +9,7 @@ pub mod verify;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -157,8 +158,9 @@ pub fn bytes<const N: usize>(text: &str) -> [u8; N] {
     hex::decode(digits).expect("hex").try_into().expect("the length")
 }
 
-/// Signs one block after the other until the signer is gone; returns the last slot whose signature arrived.
-pub fn until_it_breaks(address: SocketAddr, key: &str, first: u64) -> u64 {
+/// Signs one block after the other until the signer is gone; returns the last slot whose signature arrived,
+/// and tells it meanwhile in `last`.
+pub fn until_it_breaks(address: SocketAddr, key: &str, first: u64, last: &AtomicU64) -> u64 {
     let mut signed = first - 1;
     for slot in first.. {
         let body = typed::block(slot).to_string();
@@ -173,6 +175,7 @@ pub fn until_it_breaks(address: SocketAddr, key: &str, first: u64) -> u64 {
             break;
         }
         signed = slot;
+        last.store(slot, Ordering::Relaxed);
     }
     signed
 }

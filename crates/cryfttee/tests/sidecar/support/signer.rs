@@ -28,6 +28,8 @@ pub(crate) enum Reply {
     ThenClose(u16, String),
     /// These bytes, and the connection stays open.
     Raw(Vec<u8>),
+    /// A whole answer, and after a while, unasked, another.
+    Twice(String, Duration, String),
     /// Nothing: the connection is closed.
     Close,
     /// Nothing, ever.
@@ -145,6 +147,11 @@ async fn reply(stream: &mut TcpStream, reply: Reply) -> bool {
             let answer = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             let _ = stream.write_all(answer.as_bytes()).await;
             false
+        }
+        Reply::Twice(first, pause, second) => {
+            let first = Box::pin(self::reply(stream, Reply::json(first))).await;
+            tokio::time::sleep(pause).await;
+            first && Box::pin(self::reply(stream, Reply::json(second))).await
         }
         Reply::Raw(bytes) => stream.write_all(&bytes).await.is_ok(),
         Reply::Close => false,
