@@ -151,6 +151,7 @@ pub struct Settings {
     pub identity_file: Option<PathBuf>,
     pub state_dir: PathBuf,
     pub on_audit_failure: OnAuditFailure,
+    pub checkpoint_events: u64,
     pub watch_interval: Duration,
     pub mappings: Mappings,
     pub health: HealthSettings,
@@ -205,6 +206,7 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         state_dir: values.absolute("state_dir")?,
         on_audit_failure: values
             .word("audit.on_failure", &[("continue", OnAuditFailure::Continue), ("hold", OnAuditFailure::Hold)])?,
+        checkpoint_events: values.get("audit.checkpoint_events")?,
         watch_interval: values.time("watch.interval")?,
         mappings: values.word(
             "watch.mappings",
