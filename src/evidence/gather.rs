@@ -202,8 +202,11 @@ fn own_namespaces(pid: u32) -> Result<Vec<String>, GatherError> {
     let mut own = Vec::new();
     for name in NAMES {
         let link = |of: u32| {
-            std::fs::read_link(format!("/proc/{of}/ns/{name}"))
-                .map_err(|source| GatherError::Proc { of: "the namespaces", pid: of, source })
+            std::fs::read_link(format!("/proc/{of}/ns/{name}")).map_err(|source| GatherError::Proc {
+                of: "the namespaces",
+                pid: of,
+                source,
+            })
         };
         if link(pid)? != link(1)? {
             own.push(name.to_owned());

@@ -90,7 +90,8 @@ fn each_way_of_being_wrong_is_named() {
     }
     let other = Expected { digest: Some(Digest::new([3; 32])), ..expected() };
     assert_eq!(wrong(&sign(statement()), &other), ["digest"]);
-    let other = NodeId::of(&"0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("key"));
+    let other =
+        NodeId::of(&"0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("key"));
     assert_eq!(wrong(&sign(statement()), &Expected { node_id: other, ..expected() }), ["node"]);
 }
 

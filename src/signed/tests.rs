@@ -68,7 +68,8 @@ fn a_signature_has_one_form_and_one_length() {
     // n - s with the other v is what every other verifier takes as well.
     let high = |signature: &mut Vec<u8>| {
         let s: [u8; 32] = signature[32..64].try_into().expect("32 bytes");
-        signature[32..64].copy_from_slice(&(-Option::<Scalar>::from(Scalar::from_repr(s.into())).expect("s")).to_bytes());
+        signature[32..64]
+            .copy_from_slice(&(-Option::<Scalar>::from(Scalar::from_repr(s.into())).expect("s")).to_bytes());
         signature[64] ^= 1;
     };
     assert_eq!(evidence(high), Err(NotSigned::HighS));
