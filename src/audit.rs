@@ -9,6 +9,7 @@ mod journal;
 pub mod kept;
 mod mailbox;
 mod record;
+pub mod report;
 pub mod source;
 mod trail;
 pub mod verify;

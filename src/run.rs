@@ -1,6 +1,7 @@
 //! The story: `start` takes a sidecar through the contract's steps, `guard` watches it, `reload` puts another one in its
 //! place. What happens is an event of the lifecycle, and what systemd is told follows from that.
 
+mod checkpoint;
 mod finding;
 mod guard;
 mod prove;
@@ -150,6 +151,7 @@ async fn serve(
         publication: Publication::open(settings.identity_file.as_deref()).map_err(identity::IdentityError::from)?,
         sockets: RefCell::new(Sockets::open(inherited, &settings)?),
         settings: RefCell::new(Rc::new(settings)),
+        checkpoints: checkpoint::Checkpoints::default(),
     };
     verifier.supervise(&mut signals).await
 }
@@ -169,6 +171,7 @@ struct Verifier<'a> {
     store: Store,
     publication: Publication,
     sockets: RefCell<Sockets>,
+    checkpoints: checkpoint::Checkpoints,
 }
 
 impl Verifier<'_> {

@@ -1,5 +1,6 @@
 //! `cryftgo-tee audit …`.
 
+mod report;
 mod show;
 mod verify;
 
@@ -27,6 +28,9 @@ enum Command {
     /// Print the audit trail, one event a line
     #[command(after_help = show::AFTER_HELP)]
     Show(show::Args),
+    /// Write one page about the audit trail, for people
+    #[command(after_help = report::AFTER_HELP)]
+    Report(report::Args),
 }
 
 /// Why a trail cannot be read.
@@ -59,6 +63,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
     let done = match &args.command {
         Command::Verify(args) => verify::main(args),
         Command::Show(args) => show::main(args),
+        Command::Report(args) => report::main(args),
     };
     done.unwrap_or_else(|error| fail(&error, error.exit_code()))
 }

@@ -199,6 +199,13 @@ pub const KEYS: &[Key] = &[
         "continue|hold",
         "What follows where journald does not take audit events: continue = they wait on disk; hold = so do keys and READY",
     ),
+    key(
+        "audit.checkpoint_events",
+        Kind::Number,
+        "100",
+        "N",
+        "After how many events, and at a stop, the TLS key signs how far the audit trail goes; 0 = never",
+    ),
     key("identity.state_dir", Kind::Text, defaults::STATE_DIR, "DIR", "Where the public keys and the Node ID are kept"),
     key(
         "identity.file",

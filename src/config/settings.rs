@@ -152,6 +152,7 @@ pub struct Settings {
     pub state_dir: PathBuf,
     pub on_audit_failure: OnAuditFailure,
     pub state_file: Option<PathBuf>,
+    pub checkpoint_events: u64,
     pub watch_interval: Duration,
     pub mappings: Mappings,
     pub health: HealthSettings,
@@ -207,6 +208,7 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         on_audit_failure: values
             .word("audit.on_failure", &[("continue", OnAuditFailure::Continue), ("hold", OnAuditFailure::Hold)])?,
         state_file: values.file("state_file")?,
+        checkpoint_events: values.get("audit.checkpoint_events")?,
         watch_interval: values.time("watch.interval")?,
         mappings: values.word(
             "watch.mappings",

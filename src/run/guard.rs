@@ -237,6 +237,7 @@ impl Verifier<'_> {
                 guarded.alert = None;
                 guarded.last_check = Some(shown::checked(guarded, took));
                 self.tell_mappings(guarded.sidecar.child.pid(), &looked);
+                self.checkpoint(&guarded.sidecar);
                 self.happened(Life::CheckPassed, &guarded.status(took))
             }
             Seen::Looked(looked) => {
@@ -271,6 +272,7 @@ impl Verifier<'_> {
     async fn stop(&self, sidecar: Sidecar, draining: Vec<Draining>) -> Result<(), Error> {
         self.happened(Life::StopAsked, "Stopping the sidecar")?;
         self.audit.record(&Event::Stopping);
+        self.last_checkpoint(&sidecar).await;
         let how = sidecar.child.stop(sidecar.settings.stop_grace).await?;
         // It was told before this one, so it is gone by now.
         drop(draining);

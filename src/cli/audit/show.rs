@@ -51,7 +51,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, AuditError> {
 }
 
 /// A time that can be compared, as text, with that of an event.
-fn time(since: &str) -> Result<&str, AuditError> {
+pub(super) fn time(since: &str) -> Result<&str, AuditError> {
     let zero = "1970-01-01T00:00:00Z";
     let whole = zero.get(since.len()..).map(|rest| format!("{since}{rest}"));
     match whole.and_then(|whole| crate::clock::parse_utc(&whole)) {

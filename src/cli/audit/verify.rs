@@ -11,7 +11,7 @@ use super::super::print;
 use super::super::settings::SettingArgs;
 use super::AuditError;
 use crate::audit::checkpoint;
-use crate::audit::entry::Reader;
+use crate::audit::entry::{Entry, Reader};
 use crate::audit::kept::{self, Found, Seen};
 use crate::audit::source::Source;
 use crate::audit::verify::{ChainReport, CheckSignature, Checkpoint, Verdict, Verification};
@@ -30,13 +30,20 @@ named; 65 there is no journal in the input, or no event in the journal. docs/aud
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    input: Input,
+}
+
+/// What is verified, and by what.
+#[derive(Debug, clap::Args)]
+pub(super) struct Input {
     /// Files: of journald, folders of them, or what journalctl -o export or -o json printed; - is standard input.
     /// None: the journal of this host
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     /// The user id of the service, whose entries count beside root's; may be given again. Without it: on this host the one
     /// that the state of the trail belongs to, for files the first one of each chain
     #[arg(long, value_name = "UID")]
@@ -52,15 +59,15 @@ pub(super) struct Args {
 }
 
 /// What was read, and from where.
-struct Outcome {
-    verdict: Verdict,
+pub(super) struct Outcome {
+    pub(super) verdict: Verdict,
     /// Why the head of this host was not compared.
     no_head: Option<String>,
     passed_over: u64,
 }
 
 pub(super) fn main(args: &Args) -> Result<ExitCode, AuditError> {
-    let outcome = read(args)?;
+    let outcome = args.input.read(&mut |_| ())?;
     let verdict = &outcome.verdict;
     let printed = if args.json { print(&as_json(&outcome).to_string()) } else { print(&as_text(&outcome)) };
     Ok(if !verdict.is_good() {
@@ -76,53 +83,62 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, AuditError> {
     })
 }
 
-fn read(args: &Args) -> Result<Outcome, AuditError> {
-    let live = args.files.is_empty().then(|| look(args)).transpose()?;
-    let mut uids = (!args.uid.is_empty()).then(|| args.uid.clone());
-    let (mut seen, mut no_head) = (None, None);
-    match live {
-        Some(Ok(found)) => {
-            uids = uids.or_else(|| Some(vec![u64::from(found.uid)]));
-            if found.head == Found::Damaged {
-                no_head = Some("it cannot be read as one".to_owned());
+impl Input {
+    /// Verifies all of it, and shows each entry.
+    pub(super) fn read(&self, each: &mut dyn FnMut(&Entry)) -> Result<Outcome, AuditError> {
+        let live = self.files.is_empty().then(|| self.look()).transpose()?;
+        let mut uids = (!self.uid.is_empty()).then(|| self.uid.clone());
+        let (mut seen, mut no_head) = (None, None);
+        match live {
+            Some(Ok(found)) => {
+                uids = uids.or_else(|| Some(vec![u64::from(found.uid)]));
+                if found.head == Found::Damaged {
+                    no_head = Some("it cannot be read as one".to_owned());
+                }
+                seen = Some(found);
             }
-            seen = Some(found);
+            Some(Err(error)) => no_head = Some(error.to_string()),
+            None => {}
         }
-        Some(Err(error)) => no_head = Some(error.to_string()),
-        None => {}
+        let signed = |point: &Checkpoint<'_>| checkpoint::verify(point, &self.node_id, &self.pubkey);
+        let by_whom = !(self.node_id.is_empty() && self.pubkey.is_empty());
+        let mut verification = Verification::new(uids, by_whom.then_some(&signed as &CheckSignature<'_>));
+        let mut passed_over = 0;
+        let mut add = |source: Source, of: &str| {
+            passed_over += add_all(source, of, &mut verification, each)?;
+            verification.next_input();
+            Ok::<_, AuditError>(())
+        };
+        if self.files.is_empty() {
+            add(Source::live(None)?, "read the journal of this host")?;
+        }
+        for file in &self.files {
+            let of = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+            add(Source::open(file)?, &of)?;
+        }
+        let boot = clock::boot_id().unwrap_or_default().replace('-', "");
+        let verdict = verification.finish(seen.as_ref().map(|seen| (seen, boot.as_str())));
+        Ok(Outcome { verdict, no_head, passed_over })
     }
-    let signed = |point: &Checkpoint<'_>| checkpoint::verify(point, &args.node_id, &args.pubkey);
-    let by_whom = !(args.node_id.is_empty() && args.pubkey.is_empty());
-    let mut verification = Verification::new(uids, by_whom.then_some(&signed as &CheckSignature<'_>));
-    let mut passed_over = 0;
-    let mut add = |source: Source, of: &str| {
-        passed_over += add_all(source, of, &mut verification)?;
-        verification.next_input();
-        Ok::<_, AuditError>(())
-    };
-    if args.files.is_empty() {
-        add(Source::live(None)?, "read the journal of this host")?;
+
+    /// The state on this host, before the journal is read: what comes later is no tail that is gone.
+    fn look(&self) -> Result<io::Result<Seen>, AuditError> {
+        let settings = Settings::load(self.settings.command_line()).map_err(Error::from)?;
+        Ok(kept::look(&settings.state_dir))
     }
-    for file in &args.files {
-        let of = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-        add(Source::open(file)?, &of)?;
-    }
-    let boot = clock::boot_id().unwrap_or_default().replace('-', "");
-    let verdict = verification.finish(seen.as_ref().map(|seen| (seen, boot.as_str())));
-    Ok(Outcome { verdict, no_head, passed_over })
 }
 
-/// The state on this host, before the journal is read: what comes later is no tail that is gone.
-fn look(args: &Args) -> Result<io::Result<Seen>, AuditError> {
-    let settings = Settings::load(args.settings.command_line()).map_err(Error::from)?;
-    Ok(kept::look(&settings.state_dir))
-}
-
-fn add_all(source: Source, of: &str, verification: &mut Verification<'_>) -> Result<u64, AuditError> {
+fn add_all(
+    source: Source,
+    of: &str,
+    verification: &mut Verification<'_>,
+    each: &mut dyn FnMut(&Entry),
+) -> Result<u64, AuditError> {
     let mut reader = Reader::new(source);
     let failed = |source| AuditError::Read { of: of.to_owned(), source };
     while let Some(entry) = reader.next().map_err(failed)? {
         verification.add(entry);
+        each(entry);
     }
     let (passed_over, count) = (reader.passed_over(), reader.count());
     reader.into_inner().end(count)?;

@@ -1,0 +1,93 @@
+use super::super::entry::Reader;
+use super::super::verify::Verification;
+use super::*;
+
+fn entry(kind: &str, time: &str, more: &str) -> String {
+    format!(
+        "CRYFTTEE_EVENT={kind}\nAUDIT_CHAIN={}\nAUDIT_TIME=2026-11-22T{time}.000000Z\n_UID=998\n_HOSTNAME=node\n{more}\n\n",
+        "3".repeat(32)
+    )
+}
+
+fn story(text: &str) -> Story {
+    let (mut story, mut reader) = (Story::default(), Reader::new(text.as_bytes()));
+    while let Some(entry) = reader.next().expect("export") {
+        story.add(entry);
+    }
+    story
+}
+
+fn page(text: &str) -> String {
+    html(&story(text), &Verification::new(None, None).finish(None), 0)
+}
+
+#[test]
+fn text_in_entries_is_never_markup_anywhere_on_the_page() {
+    const HOSTILE: &str = "</title></style><script>alert('1')</script>\"&";
+    let fields =
+        ["MESSAGE", "CRYFTTEE_NODE_ID", "CRYFTTEE_REFERENCE", "CRYFTTEE_DIGEST", "CRYFTTEE_VERSION", "CRYFTTEE_PUBKEY"];
+    let more: String = fields.iter().map(|field| format!("{field}={HOSTILE}\n")).collect();
+    let more = format!("{more}PRIORITY=2");
+    let mut text = String::new();
+    for kind in ["ready", "attested", "key-known", "refused", HOSTILE] {
+        text += &entry(kind, "10:00:00", &more);
+    }
+    let page = page(&text.replace("_HOSTNAME=node", &format!("_HOSTNAME={HOSTILE}")));
+    assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)"), "{page}");
+    assert!(!page.contains("<script") && page.matches("</style>").count() == 1 && page.matches("</title>").count() > 1);
+    assert!(!page.contains("alert('1')"));
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let page = page(&entry("ready", "10:00:00", "MESSAGE=Ready"));
+    for word in ["http://", "https://", "<script", "<link", "<img", "url(", "@import", "src="] {
+        assert!(!page.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn time_is_counted_for_the_state_that_it_was_spent_in() {
+    let text = [
+        entry("trail-opened", "10:00:00", "CRYFTTEE_CLEAN=yes"),
+        entry("measured", "10:00:00", ""),
+        entry("ready", "10:00:10", ""),
+        entry("degraded", "10:00:50", "PRIORITY=3"),
+        entry("recovered", "10:01:00", ""),
+        // Killed, nobody knows when, and started again.
+        entry("trail-opened", "10:01:20", "CRYFTTEE_CLEAN=no\nPRIORITY=4"),
+        entry("ready", "10:01:30", ""),
+        entry("stopped", "10:01:40", ""),
+    ]
+    .concat();
+    let story = story(&text);
+    let node = story.nodes().values().next().expect("one");
+    assert_eq!(node.share(&[State::Ready]), 500);
+    assert_eq!(node.share(&[State::Ready, State::Degraded]), 600);
+    assert_eq!(node.share(&[State::Unknown]), 200);
+    assert_eq!(node.share(&[State::Starting]), 200);
+    assert_eq!((node.state, node.entries, node.notable.len()), (State::Stopped, 8, 2));
+}
+
+#[test]
+fn a_clock_that_is_set_back_and_other_users_entries_count_for_nothing() {
+    let text = entry("ready", "10:00:10", "")
+        + &entry("stopped", "09:00:00", "")
+        + &entry("locked", "11:00:00", "").replace("_UID=998", "_UID=1000");
+    let story = story(&text);
+    let node = story.nodes().values().next().expect("one");
+    assert_eq!((node.state, node.entries, node.last - node.first), (State::Stopped, 2, 0));
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_left_out_is_counted() {
+    let mut text = String::new();
+    for number in 0..3000_u32 {
+        let time = format!("{:02}:{:02}:{:02}", number / 3600, number / 60 % 60, number % 60);
+        text += &entry(if number % 2 == 0 { "ready" } else { "refused" }, &time, "PRIORITY=2\nMESSAGE=no");
+    }
+    let story = story(&text);
+    let node = story.nodes().values().next().expect("one");
+    assert_eq!((node.spans.len(), node.notable.len()), (MOST_SPANS, MOST_NOTABLE));
+    assert_eq!((node.spans_left_out, node.notable_left_out), (999, 2700));
+}

@@ -1,0 +1,66 @@
+#!/bin/sh
+. /scenarios/support/lib.sh
+
+configure <<'END'
+[audit]
+checkpoint_events = 10
+[watch]
+interval = "1s"
+END
+start_all
+node_id=$(cat /var/lib/cryftgo/staking/node_id)
+nonce=8f1c09a2d4e67b35
+digest=sha256:$(hash_of /usr/bin/cryfttee)
+
+# As somebody who has the document and nothing of this host.
+elsewhere() {
+    setpriv --reuid=nobody --regid=nogroup --clear-groups env -i PATH="$PATH" cryftgo-tee "$@"
+}
+
+cryftgo-tee evidence --nonce "$nonce" --out /run/evidence.json || fail "no evidence: $?"
+elsewhere evidence verify /run/evidence.json --nonce "$nonce" --node-id "$node_id" --digest "$digest" >/run/verdict ||
+    fail "the evidence does not hold: $(cat /run/verdict)"
+grep -q '^WRONG\|^?' /run/verdict && fail "$(cat /run/verdict)"
+has /run/verdict "Not proven: that it is true" || fail "what is not proven is not said"
+has /run/evidence.json "\"pid\":$(sidecar_pid)" || fail "the evidence is of another process"
+
+refused() {
+    elsewhere evidence verify "$@" >/run/verdict 2>&1
+    same "exit code of verify $*" 77 $?
+}
+refused /run/evidence.json --nonce 8f1c09a2d4e67b36 --node-id "$node_id"
+refused /run/evidence.json --nonce "$nonce" --node-id NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2
+refused /run/evidence.json --nonce "$nonce" --node-id "$node_id" --digest "sha256:$(hash_of /bin/sh)"
+sleep 1.1
+refused /run/evidence.json --nonce "$nonce" --node-id "$node_id" --max-age 0s
+sed 's/"accepted":true/"accepted":false/' /run/evidence.json >/run/changed.json
+cmp -s /run/evidence.json /run/changed.json && fail "nothing was changed"
+refused /run/changed.json --nonce "$nonce" --node-id "$node_id"
+has /run/verdict "WRONG  signature" || fail "$(cat /run/verdict)"
+elsewhere evidence verify /etc/passwd --nonce "$nonce" --node-id "$node_id" 2>/dev/null
+same "exit code of what is no evidence" 65 $?
+# Whoever may not look at the sidecar cannot speak for it.
+elsewhere evidence --nonce "$nonce" >/run/none 2>&1 && fail "an ordinary user made evidence: $(cat /run/none)"
+
+# Checkpoints: by number, and at the stop.
+within 10 told checkpoint || fail "no checkpoint after ten events"
+systemctl stop cryftgo-tee.service
+told checkpoint 2 || fail "no checkpoint at the stop"
+journalctl --sync
+journalctl --no-pager --output=export SYSLOG_IDENTIFIER=cryftgo-tee >/run/trail
+elsewhere audit verify /run/trail --node-id "$node_id" >/run/verdict || fail "the trail is not good: $(cat /run/verdict)"
+has /run/verdict ", signed up to entry " || fail "no signature was verified: $(cat /run/verdict)"
+elsewhere audit verify /run/trail --node-id NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2 >/run/verdict
+same "exit code with another node" 77 $?
+# A signature over another head does not pass.
+sed 's/^CRYFTTEE_SEQ=\(.*\)$/CRYFTTEE_SEQ=1\1/' /run/trail >/run/changed
+elsewhere audit verify /run/changed --node-id "$node_id" >/run/verdict
+same "exit code of a changed head" 77 $?
+
+# A signer that is away costs a checkpoint, and no time.
+start_all
+systemctl stop cryfttee-devsigner.service
+began=$(now_ms)
+systemctl stop cryftgo-tee.service
+[ $(($(now_ms) - began)) -lt 3000 ] || fail "the stop took $(($(now_ms) - began)) ms"
+same "how it ended" success "$(property Result)"
