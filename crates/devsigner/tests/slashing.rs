@@ -228,8 +228,9 @@ fn no_signature_that_got_out_is_forgotten_when_the_process_is_killed() {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
         let address = line.trim_end().strip_prefix("listening on http://").expect("the line").parse().expect("one");
+        let last = AtomicU64::new(slot);
         let signed = std::thread::scope(|scope| {
-            let (key, start, last) = (&key, slot + 1, &AtomicU64::new(slot));
+            let (key, start, last) = (&key, slot + 1, &last);
             let votes = scope.spawn(move || support::until_it_breaks(address, key, start, last));
             // Not from zero: the first votes must be under way, on a machine as busy as it may be.
             while last.load(Ordering::Relaxed) < start + 3 && !votes.is_finished() {

@@ -5,13 +5,11 @@ const LIMIT: usize = 64;
 /// What comes of an answer that arrives in these pieces, and then the end of the connection.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Reply>, String> {
     let (mut reading, mut input) = (Reading::new(LIMIT), Vec::new());
-    let mut pieces = pieces.into_iter();
-    while let Some(piece) = pieces.next() {
+    for piece in pieces {
         input.extend_from_slice(piece);
-        match reading.feed(&mut input).map_err(|error| error.to_string())? {
-            // What is behind the answer belongs to nobody, and is seen when it is there in time.
-            Some(reply) => return Ok(Some(reply)),
-            None => {}
+        // What is behind the answer belongs to nobody, and is seen when it is there in time.
+        if let Some(reply) = reading.feed(&mut input).map_err(|error| error.to_string())? {
+            return Ok(Some(reply));
         }
     }
     Ok(reading.end())
