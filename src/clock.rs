@@ -1,6 +1,7 @@
 //! Wall-clock time: seconds since 1970, and how people write them.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970; 0 where the clock stands before that.
@@ -24,6 +25,15 @@ pub fn since_boot() -> Duration {
 /// What reading `/proc` reports.
 pub fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// Whether what a file of `/run` says is of this boot, going by the boot that it names. A container may show its processes
+/// different names for one boot; that the file is on a tmpfs below `/run` proves it as well, since none outlives a boot.
+pub fn is_of_this_boot(file: &Path, boot_id: &str) -> bool {
+    use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+    let same = self::boot_id().is_ok_and(|this| this == boot_id);
+    let below_run = || file.starts_with("/run") || file.starts_with("/var/run");
+    same || (below_run() && statfs(file).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC))
 }
 
 /// `2026-11-22T19:12:00Z` (RFC 3339).

@@ -228,8 +228,8 @@ fn parse(bytes: &[u8]) -> Reading {
 /// What a reader knows of the time, and of the process that wrote.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// The boot that this is.
-    pub boot_id: String,
+    /// The file is of this boot.
+    pub this_boot: bool,
     /// Milliseconds since it.
     pub boot_ms: u64,
     /// The verifier of the file is there.
@@ -237,10 +237,10 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Now, and about the verifier of this state.
-    pub fn about(state: &State) -> Self {
-        let boot_id = clock::boot_id().unwrap_or_default();
-        Self { boot_id, boot_ms: millis(clock::since_boot()), alive: is_alive(&state.verifier) }
+    /// Now, and about the verifier of this state, which stands in this file.
+    pub fn about(state: &State, file: &Path) -> Self {
+        let this_boot = clock::is_of_this_boot(file, &state.boot_id);
+        Self { this_boot, boot_ms: millis(clock::since_boot()), alive: is_alive(&state.verifier) }
     }
 }
 
@@ -250,7 +250,7 @@ const INTERVALS: u64 = 3;
 impl State {
     /// Why this cannot be how the service is now. Pure.
     pub fn stale(&self, seen: &Seen) -> Option<String> {
-        if self.boot_id != seen.boot_id {
+        if !seen.this_boot {
             return Some(format!("it was written in an earlier boot, {}", self.since.at));
         }
         // What ended has nobody who could still write, and nothing that could still change.

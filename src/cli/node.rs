@@ -79,7 +79,7 @@ fn published(file: &Path) -> Result<Result<Node, String>, CallError> {
     if public.node_id != NodeId::of(&public.tls_pubkey) {
         return Err(damaged("its Node ID is not that of the TLS key".to_owned()));
     }
-    if clock::boot_id().is_ok_and(|boot_id| boot_id != public.boot_id) {
+    if !clock::is_of_this_boot(file, &public.boot_id) {
         return Ok(Err(format!("{} is of an earlier boot", file.display())));
     }
     Ok(Ok(Node {

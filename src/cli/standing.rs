@@ -80,7 +80,7 @@ impl Known {
         let path = file.display();
         match state::read(file) {
             Ok(Reading::Found(state)) => {
-                let seen = Seen::about(&state);
+                let seen = Seen::about(&state, file);
                 let unfit = state.stale(&seen);
                 Self { state: Some(state), unfit, seen: Some(seen), mark }
             }
@@ -154,7 +154,7 @@ mod tests {
         let path = folder.path().join("state.json");
         Board::open(Some(&path)).change(change);
         let Ok(Reading::Found(state)) = state::read(&path) else { panic!("no state") };
-        let seen = Seen::about(&state);
+        let seen = Seen::about(&state, &path);
         Known { unfit: state.stale(&seen), state: Some(state), seen: Some(seen), mark: Mark::Hidden }
     }
 

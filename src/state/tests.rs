@@ -25,31 +25,31 @@ fn moment(boot_ms: u64) -> Moment {
     Moment { at: "2026-01-01T00:00:00Z".to_owned(), boot_ms }
 }
 
-fn seen(state: &State, boot_ms: u64) -> Seen {
-    Seen { boot_id: state.boot_id.clone(), boot_ms, alive: true }
+fn seen(boot_ms: u64) -> Seen {
+    Seen { this_boot: true, boot_ms, alive: true }
 }
 
 #[test]
 fn a_state_is_believed_as_long_as_checks_come_and_no_longer() {
     let state = state();
-    assert_eq!(state.stale(&seen(&state, 100_000)), None);
-    assert_eq!(state.stale(&seen(&state, 130_000)), None);
-    let why = state.stale(&seen(&state, 130_001)).expect("stale");
+    assert_eq!(state.stale(&seen(100_000)), None);
+    assert_eq!(state.stale(&seen(130_000)), None);
+    let why = state.stale(&seen(130_001)).expect("stale");
     assert!(why.contains("30 s old") && why.contains("every 10 s"), "{why}");
-    assert!(state.stale(&seen(&state, 99_999)).is_some_and(|why| why.contains("future")));
-    assert_eq!(state.check_age(&seen(&state, 101_500)), Some(1_500));
+    assert!(state.stale(&seen(99_999)).is_some_and(|why| why.contains("future")));
+    assert_eq!(state.check_age(&seen(101_500)), Some(1_500));
     // Before the first check, READY counts as one.
     let unchecked = State { check: None, since: moment(5_000), ..state };
-    assert_eq!(unchecked.stale(&seen(&unchecked, 35_000)), None);
-    assert!(unchecked.stale(&seen(&unchecked, 35_001)).is_some());
+    assert_eq!(unchecked.stale(&seen(35_000)), None);
+    assert!(unchecked.stale(&seen(35_001)).is_some());
 }
 
 #[test]
 fn what_an_earlier_boot_or_a_killed_verifier_left_behind_is_stale() {
     let state = state();
-    let other_boot = Seen { boot_id: "another".to_owned(), ..seen(&state, 100_000) };
+    let other_boot = Seen { this_boot: false, ..seen(100_000) };
     assert!(state.stale(&other_boot).is_some_and(|why| why.contains("earlier boot")));
-    let gone = Seen { alive: false, ..seen(&state, 100_000) };
+    let gone = Seen { alive: false, ..seen(100_000) };
     assert!(state.stale(&gone).is_some_and(|why| why.contains("is gone")));
     // One that said how it ended is over, and true for good; but not in another boot.
     let ended = State { state: Life::Locked, ..state };
@@ -60,7 +60,7 @@ fn what_an_earlier_boot_or_a_killed_verifier_left_behind_is_stale() {
 #[test]
 fn a_start_that_takes_long_is_not_stale_while_its_verifier_lives() {
     let starting = State { state: Life::Identifying, check: None, ..state() };
-    assert_eq!(starting.stale(&seen(&starting, u64::MAX)), None);
+    assert_eq!(starting.stale(&seen(u64::MAX)), None);
 }
 
 #[test]

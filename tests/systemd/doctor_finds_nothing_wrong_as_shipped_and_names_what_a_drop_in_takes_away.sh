@@ -16,7 +16,7 @@ dropin cryftgo-tee.service <<'END'
 [Service]
 RestrictNamespaces=no
 NotifyAccess=all
-WatchdogSec=0
+KillMode=control-group
 END
 chmod 0666 /run/cryfttee.sock
 chmod 0755 /var/lib/cryftgo
@@ -29,6 +29,6 @@ for name in namespaces hardening socket binary signer "state folder"; do
     check "$name" wrong || fail "$name is not found to be wrong: $(cryftgo-tee doctor)"
 done
 has /tmp/doctor NotifyAccess=all || fail "NotifyAccess= is not named"
-has /tmp/doctor WatchdogSec= || fail "WatchdogSec= is not named"
+has /tmp/doctor KillMode=control-group || fail "KillMode= is not named"
 # It looks, and changes nothing.
 same "the mode of the socket after doctor" 666 "$(stat --format %a /run/cryfttee.sock)"

@@ -49,7 +49,7 @@ fn standing(text: &mut Text, known: &Known) {
 /// The last check. Its age goes on growing where the verifier is gone or frozen, as long as the boot is the same.
 fn check(text: &mut Text, known: &Known) {
     let (Some(state), Some(seen)) = (&known.state, &known.seen) else { return };
-    let Some(check) = state.check.as_ref().filter(|_| state.boot_id == seen.boot_id) else { return };
+    let Some(check) = state.check.as_ref().filter(|_| seen.this_boot) else { return };
     let seconds = |millis: u64| millis as f64 / 1e3;
     let age = seconds(seen.boot_ms.saturating_sub(check.done.boot_ms));
     let help = "Time since the running sidecar was last verified.";

@@ -130,9 +130,8 @@ impl Report {
 
     /// ` (12 s ago)`; nothing where the clocks cannot be compared.
     fn ago(&self, boot_ms: u64) -> String {
-        let same_boot =
-            |seen: &&crate::state::Seen| self.known.state.as_ref().is_some_and(|state| state.boot_id == seen.boot_id);
-        let age = self.known.seen.as_ref().filter(same_boot).and_then(|seen| seen.boot_ms.checked_sub(boot_ms));
+        let seen = self.known.seen.as_ref().filter(|seen| seen.this_boot);
+        let age = seen.and_then(|seen| seen.boot_ms.checked_sub(boot_ms));
         age.map(|age| format!(" ({} ago)", whole(age))).unwrap_or_default()
     }
 }
