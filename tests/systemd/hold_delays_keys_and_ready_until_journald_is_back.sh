@@ -8,14 +8,23 @@ END
 journald=$(property MainPID systemd-journald.service)
 # Its queue takes no more. Not before the service runs: systemd itself starts no process then.
 fill() {
+    journald=$(property MainPID systemd-journald.service)
     kill -STOP "$journald"
-    while printf 'MESSAGE=fill\n' | timeout 1 logger --journald; do :; done
+    filled=0
+    while printf 'MESSAGE=fill\n' | timeout 1 logger --journald; do filled=$((filled + 1)); done
+    echo "full after $filled messages"
 }
+# The start stands at the signer while the queue is filled.
+start_signer
+signer=$(property MainPID cryfttee-devsigner.service)
+kill -STOP "$signer"
 systemctl start --no-block cryftgo-tee.service
-within 10 status_says "Waiting for Web3Signer" || fail "STATUS says: $(property StatusText)"
-systemctl start cryfttee-devsigner.service &
-sleep 0.1
+at_the_signer() {
+    status_says "Attested" || status_says "Waiting for Web3Signer"
+}
+within 10 at_the_signer || fail "STATUS says: $(property StatusText)"
 fill
+kill -CONT "$signer"
 within 15 status_says "Held: journald does not take" || fail "STATUS says: $(property StatusText)"
 is_state activating || fail "the verifier is $(property ActiveState) while journald takes nothing"
 same "keys while journald takes nothing" "" "$(ls /var/lib/cryftgo/staking)"
@@ -30,7 +39,9 @@ systemctl stop cryftgo-tee.service
 printf '[cryfttee]\nstartup_timeout = "4s"\n' >/etc/cryftgo-tee/conf.d/short.toml
 systemctl start cryftgo-tee.service
 fill
-kill -KILL "$(sidecar_pid)"
+pid=$(sidecar_pid)
+echo "killed $pid"
+kill -KILL "$pid"
 within 20 status_says "Refused at step audit" || fail "STATUS says: $(property StatusText)"
 kill -CONT "$journald"
 within 20 is_state active || fail "not started again after SIGCONT: $(property StatusText)"
