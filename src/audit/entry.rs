@@ -140,6 +140,7 @@ impl<R: BufRead> Reader<R> {
     ///
     /// # Errors
     /// [`ReadError`]; nothing can be read after it.
+    #[allow(clippy::should_implement_trait, reason = "what it gives is lent, which an iterator cannot do")]
     pub fn next(&mut self) -> Result<Option<&Entry>, ReadError> {
         let form = match self.form {
             Some(form) => form,

@@ -21,7 +21,7 @@ pub(super) enum Mailbox {
     /// A thread reads it.
     Thread { sender: Sender<Message>, progress: Arc<Progress> },
     /// No thread can be had: the work is done at once.
-    Inline(RefCell<Trail>),
+    Inline(Box<RefCell<Trail>>),
 }
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Mailbox {
         });
         match started {
             Ok(_) => Self::Thread { sender, progress },
-            Err(_) => Self::Inline(RefCell::new(Trail::open(state_dir, opener, &moment, Journal::new()))),
+            Err(_) => Self::Inline(Box::new(RefCell::new(Trail::open(state_dir, opener, &moment, Journal::new())))),
         }
     }
 

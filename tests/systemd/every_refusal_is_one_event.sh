@@ -18,7 +18,7 @@ refusal() {
     same "$1: the exit code in the event" "$3" "$(last_of refused CRYFTTEE_EXIT_CODE)"
     same "$1: the exit code" "$3" "$(property ExecMainStatus)"
     lines=$(journalctl --no-pager --since "@$since" --output=cat --unit cryftgo-tee.service _COMM=cryftgo-tee |
-        grep -cF "$(last_of refused MESSAGE | cut -c 1-60)" || :)
+        grep -c "Refused at step $2: " || :)
     same "$1: lines that say it" 1 "$lines"
 }
 

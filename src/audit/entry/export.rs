@@ -38,7 +38,7 @@ impl<R: BufRead> Reader<R> {
             let line = &self.entry.bytes[at..end];
             let name = line.iter().position(|byte| *byte == b'=').unwrap_or(line.len());
             if !is_name(&line[..name]) {
-                return Err(self.not_a_journal(&String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned()));
+                return Err(self.not_a_journal(&String::from_utf8_lossy(&line[..line.len().min(80)])));
             }
             let (name, binary) = (at..at + name, name == line.len());
             let wanted = is_wanted(&self.entry.bytes[name.clone()]);
@@ -87,7 +87,7 @@ impl<R: BufRead> Reader<R> {
         if end != *b"\n" {
             return Err(self.not_a_journal("a binary value does not end where its length says"));
         }
-        Ok(kept.then(|| at..self.entry.bytes.len()))
+        Ok(kept.then_some(at..self.entry.bytes.len()))
     }
 }
 

@@ -36,7 +36,7 @@ impl Known {
         let back = usize::try_from(self.last - seq).unwrap_or(usize::MAX);
         let recent = self.recent.len().checked_sub(1 + back).map(|at| self.recent[at]);
         let known = recent.or_else(|| {
-            let at = seq.checked_sub(self.first_spaced()).filter(|_| seq % self.spacing == 0)? / self.spacing;
+            let at = seq.checked_sub(self.first_spaced()).filter(|_| seq.is_multiple_of(self.spacing))? / self.spacing;
             self.spaced.get(usize::try_from(at).ok()?).copied()
         })?;
         Some(known == hash.short())
@@ -48,7 +48,7 @@ impl Known {
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
-        if self.last % self.spacing == 0 {
+        if self.last.is_multiple_of(self.spacing) {
             self.spaced.push_back(hash.short());
             self.thin_out();
         }
@@ -59,7 +59,7 @@ impl Known {
             self.recent.push_front(hash.short());
         }
         self.first -= 1;
-        if self.first % self.spacing == 0 {
+        if self.first.is_multiple_of(self.spacing) {
             self.spaced.push_front(hash.short());
             self.thin_out();
         }
@@ -99,7 +99,7 @@ impl Known {
             self.spacing *= 2;
             self.spaced.retain(|_| {
                 seq += self.spacing / 2;
-                (seq - self.spacing / 2) % self.spacing == 0
+                (seq - self.spacing / 2).is_multiple_of(self.spacing)
             });
         }
     }

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_the_journal_holds_cannot_start_a_line_or_a_colour() {
         let hostile = b"AUDIT_TIME=2026-11-22T19:12:00.000001Z\nPRIORITY=2\nCRYFTTEE_EVENT=refused\n\
-            MESSAGE\n\x0e\0\0\0\0\0\0\0a\n\x1b[31m\0b\xff\xe2\x80\xae\n\n";
+            MESSAGE\n\x0d\0\0\0\0\0\0\0a\n\x1b[31m\0b\xff\xe2\x80\xae\n\n";
         let mut reader = Reader::new(&hostile[..]);
         let entry = reader.next().expect("export").expect("one");
         for line in [as_text(entry), as_json(entry)] {
