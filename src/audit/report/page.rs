@@ -35,12 +35,12 @@ pub fn html(story: &Story, verdict: &Verdict, made: u64) -> String {
 }
 
 fn chain_verdict(page: &mut String, verdict: &Verdict) {
-    let (class, word) = if verdict.entries() == 0 {
-        ("bad", "There is nothing in it")
-    } else if verdict.is_good() {
-        ("good", "The trail is whole")
-    } else {
+    let (class, word) = if !verdict.is_good() {
         ("bad", "The trail is NOT whole")
+    } else if verdict.entries() == 0 {
+        ("bad", "There is nothing in it")
+    } else {
+        ("good", "The trail is whole")
     };
     let _ = write!(page, "<section class=\"verdict {class}\"><h2>{word}</h2><ul>");
     for chain in &verdict.chains {
