@@ -66,7 +66,9 @@ fn what_holds_holds_however_its_json_is_written() {
 
 #[test]
 fn each_way_of_being_wrong_is_named() {
-    let cases: [(&str, fn(&mut Value)); 15] = [
+    /// The word that names it, and how a statement comes to be so.
+    type Case = (&'static str, fn(&mut Value));
+    let cases: [Case; 15] = [
         ("nonce", |s| s["nonce"] = "8f1c09a2d4e67b36".into()),
         ("age", |s| s["time"] = "2026-11-22T19:07:00Z".into()),
         ("age", |s| s["time"] = "2026-11-22T19:14:00Z".into()),

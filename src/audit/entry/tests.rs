@@ -1,6 +1,8 @@
 use super::*;
 
-fn read(input: &[u8]) -> Result<Vec<Vec<(String, Option<Vec<u8>>)>>, ReadError> {
+type Field = (String, Option<Vec<u8>>);
+
+fn read(input: &[u8]) -> Result<Vec<Vec<Field>>, ReadError> {
     // A small buffer, so that its edges fall into every place.
     let mut reader = Reader::new(io::BufReader::with_capacity(7, input));
     let mut all = Vec::new();
@@ -13,7 +15,7 @@ fn read(input: &[u8]) -> Result<Vec<Vec<(String, Option<Vec<u8>>)>>, ReadError> 
     Ok(all)
 }
 
-fn field(name: &str, value: &[u8]) -> (String, Option<Vec<u8>>) {
+fn field(name: &str, value: &[u8]) -> Field {
     (name.to_owned(), Some(value.to_vec()))
 }
 
