@@ -168,7 +168,7 @@ impl Host {
         Ended { code: status.code(), stderr, notified }
     }
 
-    fn notification(&self) -> Option<String> {
+    pub fn notification(&self) -> Option<String> {
         loop {
             // An empty one is the sign that for a while nothing came.
             match self.notified.recv_timeout(Duration::from_millis(50)) {
