@@ -39,8 +39,7 @@ installed_well "under systemd"
 find /etc/cryftgo-tee /usr/lib/cryftgo-tee /usr/share/doc/cryftgo-tee -name '*.toml' >/run/configurations
 has /run/configurations /etc/cryftgo-tee/cryftgo-tee.toml || fail "no configuration is shipped"
 while read -r file; do
-    # "appraise" reads the configuration as "run" does, and goes on to say that the packaged sidecar may run.
-    cryftgo-tee appraise --config "$file" /usr/bin/cryfttee || fail "$file: exit code $?"
+    cryftgo-tee config check "$file" || fail "$file: exit code $?"
 done </run/configurations
 # Removed and installed again, twice each: nothing that a script does depends on its being the first time.
 for _ in 1 2; do

@@ -45,6 +45,7 @@ for name in a b; do
     same "who $name is" "$(node_id $name)" "$(sed -n 's/.*"node_id": *"\([^"]*\)".*/\1/p' "/run/cryftgo-tee-$name/identity.json")"
     cryftgo-tee identity --config "/etc/cryftgo-tee/instances/$name.toml" --cryfttee-socket "/run/cryfttee-$name.sock" \
         --identity-state-dir "/var/lib/cryftgo-node-$name" | grep -q "$(node_id $name)" || fail "cryftgo-tee identity of $name"
+    cryftgo-tee healthcheck --state-file "/run/cryftgo-tee-$name/state.json" || fail "cryftgo-tee healthcheck of $name: exit code $?"
 done
 [ ! -e /run/cryfttee.sock ] || fail "the unit for one validator runs as well"
 

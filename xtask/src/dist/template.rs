@@ -22,6 +22,7 @@ Environment=CRYFTGO_CONTROL_SOCKET=/run/cryftgo-tee-%i/control.sock
 Environment=CRYFTGO_IDENTITY_FILE=/run/cryftgo-tee-%i/identity.json
 Environment=CRYFTGO_IDENTITY_STATE_DIR=/var/lib/cryftgo-node-%i
 Environment=CRYFTGO_STATE_DIR=/var/lib/cryftgo-tee-%i
+Environment=CRYFTGO_STATE_FILE=/run/cryftgo-tee-%i/state.json
 ExecStart=/usr/bin/cryftgo-tee run --config /etc/cryftgo-tee/instances/%i.toml
 ";
 
