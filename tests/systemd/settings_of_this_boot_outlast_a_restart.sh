@@ -21,7 +21,7 @@ checked || fail "the interval in $folder/conf.d is not in force"
 systemctl restart cryftgo-tee.service || fail "the pin in $folder/pins.d did not outlast a restart: $(property Result)"
 checked || fail "the interval in $folder/conf.d did not outlast a restart"
 systemctl stop cryftgo-tee.service
-same "what is left in $folder after a stop" "conf.d/scenario.toml pins.d/cryfttee " "$(cd "$folder" && find . ! -type d -printf '%P\n' | sort | tr '\n' ' ')"
+same "what is left in $folder after a stop" "conf.d/scenario.toml pins.d/cryfttee state.json " "$(cd "$folder" && find . ! -type d -printf '%P\n' | sort | tr '\n' ' ')"
 
 # A verifier that was killed leaves its control socket, and the next start is not held up by it.
 systemctl start cryftgo-tee.service

@@ -11,8 +11,9 @@ same "the result of the stop" success "$(property Result)"
 same "the verifier's exit code" 0 "$(property ExecMainStatus)"
 same "processes of the verifier" "" "$(processes_of cryftgo-tee)"
 same "processes of the sidecar" "" "$(processes_of cryfttee)"
-# The folder stays, for the settings of this boot; the socket does not.
-same "what is left in /run/cryftgo-tee" "" "$(ls -A /run/cryftgo-tee)"
+# The folder stays, for the settings of this boot, and a word on how the service ended; no socket does, nor who the node is.
+same "what is left in /run/cryftgo-tee" "state.json" "$(ls -A /run/cryftgo-tee)"
+! cryftgo-tee healthcheck || fail "a service that was stopped is healthy"
 # An idle sidecar has nothing to drain, so the grace period (5 s) is not used up.
 [ "$took_ms" -lt 3000 ] || fail "the stop of an idle system took $took_ms ms"
 # The socket is another unit: it stays, and the next client starts everything again.
