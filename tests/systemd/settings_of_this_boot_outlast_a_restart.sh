@@ -1,6 +1,8 @@
 #!/bin/sh
 . /scenarios/support/lib.sh
 
+hurry
+
 folder=/run/cryftgo-tee
 same "owner and mode of $folder before the first start" "cryftgo-tee:cryftgo-tee 755" "$(stat --format '%U:%G %a' "$folder")"
 mkdir "$folder/conf.d" "$folder/pins.d"

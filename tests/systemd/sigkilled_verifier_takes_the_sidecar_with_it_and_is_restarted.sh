@@ -1,6 +1,8 @@
 #!/bin/sh
 . /scenarios/support/lib.sh
 
+hurry
+
 kill_verifier() {
     verifier=$(verifier_pid)
     sidecar=$(sidecar_pid)

@@ -1,6 +1,8 @@
 #!/bin/sh
 . /scenarios/support/lib.sh
 
+hurry
+
 verify() {
     cryftgo-tee audit verify "$@" >/run/verdict 2>&1
 }

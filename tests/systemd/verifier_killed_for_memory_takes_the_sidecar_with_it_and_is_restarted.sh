@@ -1,6 +1,8 @@
 #!/bin/sh
 . /scenarios/support/lib.sh
 
+hurry
+
 configure <<END
 [watch]
 interval = "300ms"

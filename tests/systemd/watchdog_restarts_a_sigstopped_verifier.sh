@@ -1,6 +1,8 @@
 #!/bin/sh
 . /scenarios/support/lib.sh
 
+hurry
+
 dropin cryftgo-tee.service <<END
 [Service]
 WatchdogSec=2
