@@ -114,7 +114,9 @@ pub(crate) fn packages(programs: &Programs, release: &Release<'_>) -> Result<Vec
     verifier.entries.extend(template::units()?);
     verifier.entries.push(source("systemd/cryftgo-tee.toml", "etc/cryftgo-tee/cryftgo-tee.toml"));
     verifier.entries.extend(examples()?);
-    for monitoring in ["prometheus/cryftgo-tee.rules.yml", "prometheus/cryftgo-tee.test.yml", "grafana/cryftgo-tee.json"] {
+    for monitoring in
+        ["prometheus/cryftgo-tee.rules.yml", "prometheus/cryftgo-tee.test.yml", "grafana/cryftgo-tee.json"]
+    {
         let (from, to) = (format!("packaging/{monitoring}"), format!("usr/share/doc/cryftgo-tee/{monitoring}"));
         verifier.entries.push(source(&from, &to));
     }
