@@ -72,6 +72,12 @@ fn a_pid_that_another_process_has_by_now_is_not_the_verifier() {
         assert!(!is_alive(&Process { pid, started_ticks: 0 }), "{pid}");
     }
     assert!(is_alive(&Process { pid: 1, started_ticks: 0 }), "one whose beginning is not known");
+    let mut ended = std::process::Command::new("true").spawn().expect("started");
+    let waits = nix::sys::wait::WaitPidFlag::WNOWAIT | nix::sys::wait::WaitPidFlag::WEXITED;
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(ended.id()).expect("a pid"));
+    nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid), waits).expect("it ended");
+    assert!(!is_alive(&Process { pid: ended.id(), started_ticks: 0 }), "one that ended and was not waited for");
+    ended.wait().expect("waited for");
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub(crate) struct Hammer {
     clients: usize,
     #[arg(long)]
     until: PathBuf,
+    /// And until so many were answered
+    #[arg(long, default_value_t = 0)]
+    at_least: u64,
     /// Seconds after which an unanswered request counts as lost
     #[arg(long, default_value_t = 20)]
     patience: u64,
@@ -202,7 +205,8 @@ impl Hammer {
     fn one_client(&self) -> Report {
         let patience = Duration::from_secs(self.patience);
         let mut report = Report::default();
-        while !self.until.exists() {
+        let share = self.at_least.div_ceil(self.clients as u64);
+        while report.answered < share || !self.until.exists() {
             let start = Instant::now();
             match exchange(&self.socket, "GET /v1/staking/status", "", patience) {
                 Ok((200..300, _)) => report.note(Outcome::Answered, start.elapsed()),
