@@ -30,6 +30,16 @@ pub fn own_descendants() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
+/// One pool of memory for all threads. glibc makes one for each thread that runs beside others, and the short-lived ones that
+/// read and hash would leave theirs behind. That it cannot be had costs memory and nothing else.
+pub fn one_pool_of_memory() {
+    // SAFETY: it takes two numbers, and there is one thread yet.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
+}
+
 /// Has tokio watch a descriptor.
 ///
 /// # Errors

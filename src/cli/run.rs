@@ -26,6 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args, inherited: Inherited) -> ExitCode {
+    crate::sys::one_pool_of_memory();
     crate::diagnostics::install();
     let settings = match Settings::load(args.settings.command_line()) {
         Ok(settings) => settings,
