@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::digits::read_hex;
+
 /// Bytes as the API carries them.
 ///
 /// Read: a text that starts with `0x` and goes on with an even number of hex digits is hex; any other text
@@ -32,8 +34,11 @@ impl FromStr for Bytes {
     type Err = NotBytes;
 
     fn from_str(text: &str) -> Result<Self, NotBytes> {
-        if let Some(bytes) = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok()) {
-            return Ok(Self(bytes));
+        if let Some(digits) = text.strip_prefix("0x") {
+            let mut bytes = vec![0; digits.len() / 2];
+            if read_hex(digits.as_bytes(), &mut bytes) {
+                return Ok(Self(bytes));
+            }
         }
         STANDARD.decode(text).map(Self).map_err(|_| NotBytes)
     }

@@ -7,6 +7,8 @@ use k256::elliptic_curve::sec1::ToSec1Point as _;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::digits::read_hex;
+
 /// Why a text is not a public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAKey {
@@ -64,7 +66,9 @@ impl BlsPublicKey {
     /// [`NotAKey`] as for [`FromStr`].
     pub fn normalise(text: &str) -> Result<Self, NotAKey> {
         let mut bytes = [0; 48];
-        hex::decode_to_slice(without_prefix(text), &mut bytes).map_err(|_| NotAKey::Form(96))?;
+        if !read_hex(without_prefix(text).as_bytes(), &mut bytes) {
+            return Err(NotAKey::Form(96));
+        }
         Self::from_bytes(bytes)
     }
 }

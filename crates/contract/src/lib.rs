@@ -9,6 +9,7 @@
 pub mod bytes;
 pub mod defaults;
 pub mod digest;
+pub mod digits;
 pub mod env;
 pub mod exit;
 pub mod keys;

@@ -39,6 +39,11 @@ impl Client {
         Err(Problem { close: true, ..denied })
     }
 
+    /// Whether no request of it can be refused for who sends it or for what it says of its sender.
+    pub(crate) fn is_free(&self) -> bool {
+        self.rights.serve && self.guard.is_none()
+    }
+
     /// Whether it may have a key made.
     pub(crate) fn may_register(&self, sidecar: &Sidecar, kind: &str) -> Result<(), Problem> {
         if self.rights.register {

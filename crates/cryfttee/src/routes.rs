@@ -20,6 +20,7 @@ mod register;
 mod sign;
 mod status;
 
+pub(crate) use sign::Kind;
 pub(crate) use status::Missing;
 
 use crate::Sidecar;
@@ -52,6 +53,36 @@ pub(crate) async fn answer(sidecar: &Sidecar, client: &Client, request: Request<
         tracing::debug!(%method, %path, status, took = ?started.elapsed(), "{}", client.role);
     }
     answer
+}
+
+/// Answers a request to sign that a client sent who may, without anything about it that is not its path and its body;
+/// otherwise as [`answer`] does. The answer is the body of a 200.
+pub(crate) async fn sign(sidecar: &Sidecar, kind: Kind, body: &[u8]) -> Result<String, Problem> {
+    let started = Instant::now();
+    let outcome = match admitted(sidecar) {
+        Ok(()) => sign::sign(sidecar, kind, body, started + sidecar.limits().request).await,
+        Err(problem) => Err(problem),
+    };
+    let refused = outcome.as_ref().err().map(|problem| problem.code);
+    let took = started.elapsed();
+    let endpoint = match kind {
+        Kind::Bls => Endpoint::BlsSign,
+        Kind::Tls => Endpoint::TlsSign,
+    };
+    sidecar.counters().count(Endpoint::kind(Some(endpoint)), refused, took);
+    if tracing::enabled!(Level::DEBUG) {
+        let status = refused.map_or(StatusCode::OK, Code::status).as_u16();
+        tracing::debug!(method = "POST", path = kind.path(), status, ?took, "{}", Role::Api);
+    }
+    outcome
+}
+
+/// Nothing is accepted on `api` before admission; should that ever change, nothing is answered either.
+fn admitted(sidecar: &Sidecar) -> Result<(), Problem> {
+    if sidecar.gate().is_open() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::NotAdmitted, "the verifier has not admitted clients yet"))
 }
 
 #[derive(Clone, Copy)]
@@ -111,10 +142,8 @@ async fn dispatch(
     request: Request<Incoming>,
     started: Instant,
 ) -> Result<Answer, Problem> {
-    let role = client.role;
-    // Nothing is accepted on `api` before admission; should that ever change, nothing is answered either.
-    if role == Role::Api && !sidecar.gate().is_open() {
-        return Err(Problem::new(Code::NotAdmitted, "the verifier has not admitted clients yet"));
+    if client.role == Role::Api {
+        admitted(sidecar)?;
     }
     client.admit(sidecar, &request)?;
     let endpoint =
@@ -134,8 +163,8 @@ async fn dispatch(
         Endpoint::Metrics => Ok(metrics::answer(sidecar)),
         Endpoint::BlsRegister => register::bls(sidecar, client, &body, deadline).await,
         Endpoint::TlsRegister => register::tls(sidecar, client, &body, deadline).await,
-        Endpoint::BlsSign => sign::bls(sidecar, &body, deadline).await,
-        Endpoint::TlsSign => sign::tls(sidecar, &body, deadline).await,
+        Endpoint::BlsSign => signed(sign::sign(sidecar, Kind::Bls, &body, deadline).await?),
+        Endpoint::TlsSign => signed(sign::sign(sidecar, Kind::Tls, &body, deadline).await?),
     }
 }
 
@@ -194,6 +223,10 @@ fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
 fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     // Every answer is a struct of texts, numbers and lists: writing it cannot fail.
     respond(status, serde_json::to_vec(body).unwrap_or_default())
+}
+
+fn signed(body: String) -> Result<Answer, Problem> {
+    Ok(respond(StatusCode::OK, body))
 }
 
 fn respond(status: StatusCode, body: impl Into<Bytes>) -> Answer {

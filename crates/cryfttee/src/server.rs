@@ -14,6 +14,7 @@ mod bell;
 mod connection;
 mod drain;
 mod pace;
+mod short;
 
 use accept::{Accept, TlsListener};
 use drain::{Drain, Draining};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use contract::digits::push_hex;
 use contract::keys::NotAKey;
 use contract::{BlsPublicKey, TlsPublicKey};
 use hyper::StatusCode;
@@ -292,19 +293,4 @@ fn hex_body(name: &str, bytes: &[u8]) -> String {
     push_hex(&mut body, bytes);
     body.push_str("\"}");
     body
-}
-
-/// Appends `0x` and the digits of `bytes`.
-pub(crate) fn push_hex(to: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    to.push_str("0x");
-    to.reserve(2 * bytes.len());
-    for piece in bytes.chunks(32) {
-        let mut digits = [0; 64];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(piece) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-        // ASCII always; a piece at once, because pushing digit by digit costs more than finding them.
-        to.push_str(std::str::from_utf8(&digits[..2 * piece.len()]).unwrap_or_default());
-    }
 }

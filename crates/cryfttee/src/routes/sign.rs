@@ -5,18 +5,16 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contract::BlsPublicKey;
-use contract::wire::SignRequest;
-use hyper::StatusCode;
-use hyper::body::Bytes;
+use contract::digits::push_hex;
+use contract::wire::{SignRequest, path};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Answer, read, respond};
+use super::read;
 use crate::Sidecar;
 use crate::evidence::{MODULE, VERSION};
 use crate::problem::Problem;
-use crate::signer::push_hex;
 
 type Payload<'a> = &'a RawValue;
 type Asked<'a> = SignRequest<'a, Payload<'a>>;
@@ -25,22 +23,48 @@ type Asked<'a> = SignRequest<'a, Payload<'a>>;
 /// slashing protection would have to judge.
 const UNTYPED: &str = "RAW";
 
-/// 200 with 96 bytes. `data` that is an object goes to the signer as it is; bytes go as `{type, data}`.
-pub(super) async fn bls(sidecar: &Sidecar, body: &Bytes, deadline: Instant) -> Result<Answer, Problem> {
+/// The kind of key that signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bls,
+    Tls,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 2] = [Self::Bls, Self::Tls];
+
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Bls => path::BLS_SIGN,
+            Self::Tls => path::TLS_SIGN,
+        }
+    }
+}
+
+/// Signs what `body` asks for; the answer is the body of a 200.
+pub(super) async fn sign(sidecar: &Sidecar, kind: Kind, body: &[u8], deadline: Instant) -> Result<String, Problem> {
+    match kind {
+        Kind::Bls => bls(sidecar, body, deadline).await,
+        Kind::Tls => tls(sidecar, body, deadline).await,
+    }
+}
+
+/// 96 bytes. `data` that is an object goes to the signer as it is; bytes go as `{type, data}`.
+async fn bls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String, Problem> {
     let asked: Asked<'_> = read(body)?;
     let key = BlsPublicKey::normalise(named(&asked)?).map_err(not_a_key)?;
     if asked.digest.is_some() {
         return Err(Problem::malformed("a BLS key signs data, not a digest"));
     }
     let payload = payload(&asked)?;
-    let request = if payload.get().starts_with('{') { typed(body, &asked, payload)? } else { raw(&asked, payload)? };
-    let signature = sidecar.signer().sign_bls(&key, &request, deadline).await?;
+    let request = if payload.get().starts_with('{') { typed(&asked, payload)? } else { raw(&asked, payload)?.into() };
+    let signature = sidecar.signer().sign_bls(&key, request.as_bytes(), deadline).await?;
     Ok(signed(&signature))
 }
 
-/// 200 with 65 bytes r‖s‖v over Keccak-256 of `data`; with 64 bytes r‖s over `digest`, the form of 0.4. (0.4's
+/// 65 bytes r‖s‖v over Keccak-256 of `data`; 64 bytes r‖s over `digest`, the form of 0.4. (0.4's
 /// `algorithm` says P-256, whatever the key; it is ignored, as every other unknown field.)
-pub(super) async fn tls(sidecar: &Sidecar, body: &Bytes, deadline: Instant) -> Result<Answer, Problem> {
+async fn tls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String, Problem> {
     let asked: Asked<'_> = read(body)?;
     let key = sidecar.signer().tls_key(named(&asked)?).map_err(not_a_key)?;
     let Some(digest) = asked.digest else {
@@ -88,7 +112,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The typed eth2 body: the object as the client wrote it, so that the signer judges what the client meant. Where
 /// the type stands only beside it, it is put in.
-fn typed(body: &Bytes, asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes, Problem> {
+fn typed<'a>(asked: &Asked<'_>, payload: Payload<'a>) -> Result<Cow<'a, str>, Problem> {
     #[derive(Deserialize)]
     struct Inside<'a> {
         #[serde(default, borrow, rename = "type")]
@@ -103,8 +127,8 @@ fn typed(body: &Bytes, asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes,
     match (&*asked.kind, &*inside.kind) {
         ("", "") => Err(no_type()),
         // A slice of what was received: nothing is copied.
-        ("", _) => Ok(body.slice_ref(payload.get().as_bytes())),
-        (beside, inside) if beside == inside => Ok(body.slice_ref(payload.get().as_bytes())),
+        ("", _) => Ok(payload.get().into()),
+        (beside, inside) if beside == inside => Ok(payload.get().into()),
         (beside, "") => {
             let fields = payload.get()[1..].trim_start();
             let comma = if fields.starts_with('}') { "" } else { "," };
@@ -115,7 +139,7 @@ fn typed(body: &Bytes, asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes,
 }
 
 /// Bytes, for a signer that signs them: `{type, data, signingRoot?}`.
-fn raw(asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes, Problem> {
+fn raw(asked: &Asked<'_>, payload: Payload<'_>) -> Result<String, Problem> {
     let kind = match (&*asked.kind, asked.message) {
         ("", None) => return Err(no_type()),
         ("", Some(_)) => UNTYPED,
@@ -134,7 +158,7 @@ fn raw(asked: &Asked<'_>, payload: Payload<'_>) -> Result<Bytes, Problem> {
         push_hex(&mut body, &root.0);
     }
     body.push_str("\"}");
-    Ok(body.into())
+    Ok(body)
 }
 
 fn no_type() -> Problem {
@@ -151,11 +175,7 @@ fn word(kind: &str) -> Result<&str, Problem> {
 /// `{signature, signatureB64, moduleId, moduleVersion}`, the fields of [`Signed`](contract::wire::Signed) and of
 /// [`v04::Signed`](contract::wire::v04::Signed). It is put together by hand, because the formatting of a flattened
 /// struct was a tenth of the time that a signature takes here; a test holds it to those types.
-fn signed(signature: &[u8]) -> Answer {
-    respond(StatusCode::OK, signed_body(signature))
-}
-
-fn signed_body(signature: &[u8]) -> String {
+fn signed(signature: &[u8]) -> String {
     let mut body = String::with_capacity(128 + 4 * signature.len());
     body.push_str("{\"signature\":\"");
     push_hex(&mut body, signature);
@@ -182,7 +202,7 @@ mod tests {
     #[test]
     fn the_answer_is_what_its_types_read_and_write() {
         let signature = contract::Bytes((0..96).collect());
-        let body = signed_body(&signature.0);
+        let body = signed(&signature.0);
         let read: v04::Both<Signed, v04::Signed> = serde_json::from_str(&body).expect("of that shape");
         assert_eq!(read.contract.signature, signature);
         assert_eq!(read.v04.signature_b64, signature.to_base64());
@@ -191,11 +211,10 @@ mod tests {
 
     #[test]
     fn a_typed_body_goes_on_as_it_was_written() {
-        let body = Bytes::from_static(br#"{"pubkey":"k","data": {"type" : "BLOCK_V2", "n":1e2 } }"#);
-        let request: Asked<'_> = serde_json::from_slice(&body).expect("a request");
-        let typed = typed(&body, &request, payload(&request).expect("data")).expect("typed");
+        let request = asked(r#"{"pubkey":"k","data": {"type" : "BLOCK_V2", "n":1e2 } }"#);
+        let typed = typed(&request, payload(&request).expect("data")).expect("typed");
         assert_eq!(typed, r#"{"type" : "BLOCK_V2", "n":1e2 }"#);
-        assert!(body.as_ptr_range().contains(&typed.as_ptr()), "nothing is copied");
+        assert!(matches!(typed, Cow::Borrowed(_)), "nothing is copied");
     }
 
     #[test]
@@ -211,10 +230,9 @@ mod tests {
             (r#"{"type":"BLOCK","data":{"a":1},"signingRoot":"0x00"}"#, None),
             (r#"{"data":{"type":"BLOCK","signingRoot":"0x0"}}"#, Some(r#"{"type":"BLOCK","signingRoot":"0x0"}"#)),
         ] {
-            let bytes = Bytes::from(body);
-            let request: Asked<'_> = serde_json::from_slice(&bytes).expect("a request");
-            let typed = typed(&bytes, &request, payload(&request).expect("data"));
-            assert_eq!(typed.ok().as_deref(), expected.map(str::as_bytes), "{body}");
+            let request = asked(body);
+            let typed = typed(&request, payload(&request).expect("data"));
+            assert_eq!(typed.ok().as_deref(), expected, "{body}");
         }
     }
 
@@ -235,7 +253,7 @@ mod tests {
         ] {
             let request = asked(body);
             let raw = raw(&request, payload(&request).expect("data"));
-            assert_eq!(raw.ok().as_deref(), expected.map(str::as_bytes), "{body}");
+            assert_eq!(raw.ok().as_deref(), expected, "{body}");
         }
     }
 

@@ -13,12 +13,30 @@ use tokio_rustls::server::TlsStream;
 use crate::access::Who;
 use crate::sys;
 
+/// What requests are read from.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The socket, where it is a unix one.
+    fn as_unix(&mut self) -> Option<&mut UnixStream> {
+        None
+    }
+}
+
+impl Stream for UnixStream {
+    fn as_unix(&mut self) -> Option<&mut UnixStream> {
+        Some(self)
+    }
+}
+
+impl Stream for TcpStream {}
+
+impl Stream for TlsStream<TcpStream> {}
+
 /// A listener; unix, TCP and TLS differ in this and in nothing else.
 pub(super) trait Accept: Send + Sync + 'static {
     /// As it comes out of the queue.
     type Raw: Send + 'static;
     /// As requests are read from it.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: Stream;
 
     /// The next connection.
     fn next(&self) -> impl Future<Output = io::Result<Self::Raw>> + Send;

@@ -5,6 +5,8 @@
 //! to: whoever connects from now on is served there. So a connection that stands idle gets a little time for one more
 //! request, and every answer says that it is the last one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,12 +18,17 @@ use crate::config::Limits;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Says when the service ends.
-pub(super) struct Drain(watch::Sender<bool>);
+pub(super) struct Drain {
+    said: watch::Sender<bool>,
+    begun: Arc<AtomicBool>,
+}
 
 /// Hears it.
 #[derive(Clone)]
 pub(super) struct Draining {
     heard: watch::Receiver<bool>,
+    /// The same, for a look at every request.
+    begun: Arc<AtomicBool>,
     linger: Duration,
 }
 
@@ -29,17 +36,20 @@ impl Drain {
     pub(super) fn new(limits: &Limits) -> (Self, Draining) {
         let (said, heard) = watch::channel(false);
         // Half of the time at most: a request that comes last needs some of it too.
-        (Self(said), Draining { heard, linger: LINGER.min(limits.drain / 2) })
+        let begun = Arc::new(AtomicBool::new(false));
+        let draining = Draining { heard, begun: Arc::clone(&begun), linger: LINGER.min(limits.drain / 2) };
+        (Self { said, begun }, draining)
     }
 
     pub(super) fn begin(&self) {
-        self.0.send_replace(true);
+        self.begun.store(true, Ordering::Release);
+        self.said.send_replace(true);
     }
 }
 
 impl Draining {
     pub(super) fn has_begun(&self) -> bool {
-        *self.heard.borrow()
+        self.begun.load(Ordering::Acquire)
     }
 
     /// Waits until it begins.

@@ -19,6 +19,7 @@ use crate::config::Limits;
 const IDLE: u64 = 0;
 const HEAD: u64 = 1;
 const SERVING: u64 = 2;
+const ANSWERING: u64 = 3;
 
 /// What a connection is doing, and since when: milliseconds since it was opened, times four, plus one of the
 /// constants above. Only the connection's own task reads and writes it, so the order is that of the program.
@@ -35,6 +36,11 @@ impl Pace {
     /// A request's head is whole; its own deadline holds now.
     pub(super) fn serving(&self) {
         self.now.store(SERVING, Ordering::Relaxed);
+    }
+
+    /// An answer is on its way, and the client takes its time to read it.
+    pub(super) fn answering(&self) {
+        self.set(ANSWERING);
     }
 
     /// A request is answered.
@@ -66,6 +72,7 @@ impl Pace {
         match now & 3 {
             SERVING => Instant::now() + limits.head,
             HEAD => since + limits.head,
+            // Idle, or answering: either waits for the client.
             _ => since + limits.idle,
         }
     }
@@ -80,10 +87,19 @@ impl Pace {
 pub(super) struct Paced<S> {
     pub(super) stream: S,
     pub(super) pace: Arc<Pace>,
+    /// What arrived before, and is read first.
+    pub(super) before: Vec<u8>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let taken = self.before.len().min(buf.remaining());
+            buf.put_slice(&self.before[..taken]);
+            self.before.drain(..taken);
+            self.pace.bytes_arrived();
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {

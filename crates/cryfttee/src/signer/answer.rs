@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use contract::digits::read_hex;
 use contract::{BlsPublicKey, TlsPublicKey};
 use serde::Deserialize;
 
@@ -26,33 +27,9 @@ pub(super) fn signature<const N: usize>(body: &[u8], expected: &'static str) -> 
     } else {
         Cow::Borrowed(text.trim_matches('"'))
     };
-    text.strip_prefix("0x").and_then(|digits| decode(digits.as_bytes())).ok_or(nonsense)
-}
-
-/// Exactly `N` bytes of hex. By a table, because every signature goes through here.
-fn decode<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    const NONE: u8 = 0xff;
-    const VALUES: [u8; 256] = {
-        let mut values = [NONE; 256];
-        let (mut at, digits) = (0, b"0123456789abcdefABCDEF");
-        while at < digits.len() {
-            values[digits[at] as usize] = if at < 16 { at as u8 } else { at as u8 - 6 };
-            at += 1;
-        }
-        values
-    };
-
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let (mut bytes, mut wrong) = ([0; N], 0);
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
-        // A digit has no bit of its upper half set.
-        wrong |= (high | low) & 0xf0;
-        *byte = high << 4 | low;
-    }
-    (wrong == 0).then_some(bytes)
+    let mut signature = [0; N];
+    let digits = text.strip_prefix("0x").map(str::as_bytes);
+    if digits.is_some_and(|digits| read_hex(digits, &mut signature)) { Ok(signature) } else { Err(nonsense) }
 }
 
 /// A list of public keys in whichever spelling, as `parse` reads them; no list is none.
@@ -107,17 +84,6 @@ mod tests {
     fn a_signature_is_read_from_json_and_from_bare_text() {
         for body in [r#"{"signature":"0xABcd","more":1}"#, "0xabcd", "0xabcd\n", "\"0xabcd\""] {
             assert_eq!(signature::<2>(body.as_bytes(), "2 bytes").expect(body), [0xab, 0xcd]);
-        }
-    }
-
-    #[test]
-    fn every_pair_of_characters_is_a_byte_or_refused_as_a_reader_of_hex_does_it() {
-        for high in 0..=255_u8 {
-            for low in 0..=255_u8 {
-                let mut expected = [0];
-                let read = hex::decode_to_slice([high, low], &mut expected).is_ok();
-                assert_eq!(decode::<1>(&[high, low]), read.then_some(expected), "{high:02x} {low:02x}");
-            }
         }
     }
 
