@@ -56,15 +56,20 @@ pub(crate) async fn answer(sidecar: &Sidecar, client: &Client, request: Request<
 }
 
 /// Answers a request to sign that a client sent who may, without anything about it that is not its path and its body;
-/// otherwise as [`answer`] does. The answer is the body of a 200.
-pub(crate) async fn sign(sidecar: &Sidecar, kind: Kind, body: &[u8]) -> Result<String, Problem> {
-    let started = Instant::now();
+/// otherwise as [`answer`] does. The answer is the body of a 200, and when it was there.
+pub(crate) async fn sign(
+    sidecar: &Sidecar,
+    kind: Kind,
+    body: &[u8],
+    started: Instant,
+) -> (Result<String, Problem>, Instant) {
     let outcome = match admitted(sidecar) {
         Ok(()) => sign::sign(sidecar, kind, body, started + sidecar.limits().request).await,
         Err(problem) => Err(problem),
     };
     let refused = outcome.as_ref().err().map(|problem| problem.code);
-    let took = started.elapsed();
+    let ended = Instant::now();
+    let took = ended.saturating_duration_since(started);
     let endpoint = match kind {
         Kind::Bls => Endpoint::BlsSign,
         Kind::Tls => Endpoint::TlsSign,
@@ -74,7 +79,7 @@ pub(crate) async fn sign(sidecar: &Sidecar, kind: Kind, body: &[u8]) -> Result<S
         let status = refused.map_or(StatusCode::OK, Code::status).as_u16();
         tracing::debug!(method = "POST", path = kind.path(), status, ?took, "{}", Role::Api);
     }
-    outcome
+    (outcome, ended)
 }
 
 /// Nothing is accepted on `api` before admission; should that ever change, nothing is answered either.

@@ -40,12 +40,16 @@ impl Pace {
 
     /// An answer is on its way, and the client takes its time to read it.
     pub(super) fn answering(&self) {
-        self.set(ANSWERING);
+        self.set(ANSWERING, Instant::now());
     }
 
     /// A request is answered.
     pub(super) fn answered(&self) {
-        self.set(IDLE);
+        self.answered_at(Instant::now());
+    }
+
+    pub(super) fn answered_at(&self, now: Instant) {
+        self.set(IDLE, now);
     }
 
     /// Whether no byte of a request has arrived since the last answer was made. That answer may still be on its way.
@@ -55,12 +59,13 @@ impl Pace {
 
     fn bytes_arrived(&self) {
         if self.is_idle() {
-            self.set(HEAD);
+            self.set(HEAD, Instant::now());
         }
     }
 
-    fn set(&self, what: u64) {
-        let since = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+    fn set(&self, what: u64, now: Instant) {
+        let since = now.saturating_duration_since(self.opened);
+        let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX >> 2);
         self.now.store(since << 2 | what, Ordering::Relaxed);
     }
 

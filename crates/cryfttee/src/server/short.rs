@@ -14,6 +14,7 @@ use std::task::Poll;
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
 mod answer;
 mod asked;
@@ -52,16 +53,15 @@ pub(super) async fn serve(socket: &mut UnixStream, sidecar: &Sidecar, pace: &Pac
         while !rest.is_empty() {
             let Some((Asked { kind, body }, behind)) = Asked::read(rest) else { return Left::Over(rest.to_vec()) };
             pace.serving();
-            let Some(outcome) = unless_left(socket, routes::sign(sidecar, kind, body)).await else {
-                return Left::Ended;
-            };
+            let signing = routes::sign(sidecar, kind, body, Instant::now());
+            let Some((outcome, ended)) = unless_left(socket, signing).await else { return Left::Ended };
             together().await;
             let last = draining.has_begun() || outcome.as_ref().is_err_and(|problem| problem.close);
-            answer::write(&mut output, outcome, last);
+            answer::write(&mut output, outcome, ended, last);
             if let Err(error) = write(socket, &output, pace).await {
                 return ended_early(&error);
             }
-            pace.answered();
+            pace.answered_at(ended);
             if last {
                 return Left::Ended;
             }

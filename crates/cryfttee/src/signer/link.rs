@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -33,7 +33,7 @@ pub(super) struct Link {
     stream: TcpStream,
     /// What has arrived and is not read yet; empty between exchanges.
     input: Vec<u8>,
-    /// One timer for all exchanges: to put a timer off is a fraction of the work of making one.
+    /// One timer for all exchanges. It goes off when that of some exchange so far would have, or before.
     deadline: Pin<Box<Sleep>>,
 }
 
@@ -66,11 +66,21 @@ impl Link {
         deadline: Instant,
     ) -> Result<Reply, ExchangeError> {
         let Self { stream, input, deadline: timer } = self;
-        timer.as_mut().reset(deadline);
-        tokio::select! {
-            biased;
-            done = Exchange { stream, input }.run(request, limit) => done,
-            () = timer => Err(ExchangeError::Failed(SignerError::TimedOut)),
+        // A timer that goes off too early is put off then, which next to no exchange lives to see.
+        if timer.is_elapsed() || timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        let mut exchange = pin!(Exchange { stream, input }.run(request, limit));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut exchange => return done,
+                () = timer.as_mut() => {}
+            }
+            if Instant::now() >= deadline {
+                return Err(ExchangeError::Failed(SignerError::TimedOut));
+            }
+            timer.as_mut().reset(deadline);
         }
     }
 }

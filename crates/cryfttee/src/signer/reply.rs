@@ -4,6 +4,10 @@
 //! buffers of its own, where the password of an import must not stay. What no signer sends (trailers, upgrades, codings
 //! other than chunked) is not read: it is an error, and ends the connection.
 
+use std::mem::MaybeUninit;
+
+use httparse::ParserConfig;
+
 use super::error::SignerError;
 
 /// The longest head, the interim ones before it included. Heads of answers are a few hundred bytes.
@@ -173,9 +177,11 @@ impl Reading {
 
     /// Reads a head, and says how long it is; `None` where it has not arrived whole.
     fn head(&mut self, rest: &[u8]) -> Result<Option<usize>, SignerError> {
-        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-        let mut response = httparse::Response::new(&mut fields);
-        let length = match response.parse(rest).map_err(|_| NOT_HTTP)? {
+        // Not filled beforehand: that would be two kilobytes for every answer.
+        let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, rest, &mut fields);
+        let length = match parsed.map_err(|_| NOT_HTTP)? {
             httparse::Status::Complete(length) if self.heads + length <= MOST_HEAD => length,
             httparse::Status::Partial if self.heads + rest.len() <= MOST_HEAD => return Ok(None),
             _ => return Err(NOT_HTTP),

@@ -5,11 +5,12 @@ use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
+use tokio::time::Instant;
 
 use crate::problem::Problem;
 
 /// Puts the whole answer into `output`, in the place of the one before it.
-pub(super) fn write(output: &mut Vec<u8>, outcome: Result<String, Problem>, last: bool) {
+pub(super) fn write(output: &mut Vec<u8>, outcome: Result<String, Problem>, now: Instant, last: bool) {
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),
         // The body is a struct of texts: writing it cannot fail.
@@ -26,23 +27,26 @@ pub(super) fn write(output: &mut Vec<u8>, outcome: Result<String, Problem>, last
     }
     // Writing to memory cannot fail.
     let _ = write!(output, "content-length: {}\r\ndate: ", body.len());
-    date(|date| output.extend_from_slice(date.as_bytes()));
+    date(now, |date| output.extend_from_slice(date.as_bytes()));
     output.extend_from_slice(b"\r\n\r\n");
     output.extend_from_slice(body.as_bytes());
 }
 
-/// Now, in the form of HTTP; written anew when a second has passed.
-fn date(then: impl FnOnce(&str)) {
+/// The date at `now`, in the form of HTTP; written anew once its second is over.
+fn date(now: Instant, then: impl FnOnce(&str)) {
     thread_local! {
-        static WRITTEN: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+        static WRITTEN: RefCell<Option<(Instant, String)>> = const { RefCell::new(None) };
     }
-    // A clock before 1970 is one that is not set.
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).as_ref().map_or(0, Duration::as_secs);
-    WRITTEN.with_borrow_mut(|(second, text)| {
-        if *second != now || text.is_empty() {
-            *second = now;
-            *text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(now));
-        }
+    WRITTEN.with_borrow_mut(|written| {
+        let (_, text) = match written {
+            Some(good) if now < good.0 => good,
+            old => {
+                // A clock before 1970 is one that is not set.
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let left = Duration::from_secs(1).saturating_sub(Duration::from_nanos(since.subsec_nanos().into()));
+                old.insert((now + left, httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since)))
+            }
+        };
         then(text);
     });
 }
@@ -54,7 +58,7 @@ mod tests {
 
     fn written(outcome: Result<String, Problem>, last: bool) -> (String, String) {
         let mut output = b"the answer before".to_vec();
-        write(&mut output, outcome, last);
+        write(&mut output, outcome, Instant::now(), last);
         let text = String::from_utf8(output).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let (lines, date): (Vec<_>, Vec<_>) = head.split("\r\n").partition(|line| !line.starts_with("date: "));

@@ -1,6 +1,9 @@
 //! Recognising a request to sign.
 
+use std::mem::MaybeUninit;
 use std::str::from_utf8;
+
+use httparse::Status;
 
 use crate::routes::Kind;
 
@@ -19,9 +22,9 @@ impl<'a> Asked<'a> {
     /// says anything that could change how it is to be read or answered: HTTP has too many ways of doing so to judge
     /// them twice.
     pub(super) fn read(input: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-        let mut request = httparse::Request::new(&mut fields);
-        let Ok(httparse::Status::Complete(head)) = request.parse(input) else { return None };
+        let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut request = httparse::Request::new(&mut []);
+        let Ok(Status::Complete(head)) = request.parse_with_uninit_headers(input, &mut fields) else { return None };
         if request.method != Some("POST") || request.version != Some(1) {
             return None;
         }
