@@ -12,6 +12,7 @@ mod limits;
 mod metrics;
 mod possession;
 mod process;
+mod short;
 mod support;
 mod tls;
 mod two_signers;
