@@ -26,6 +26,9 @@ pub use log::{Entry, Log};
 use command::{Answer, Command, Handle};
 use device::Device;
 
+/// The PCRs that are the operating system's, and that nothing but a reset of the host sets back to zero.
+pub const PCRS: std::ops::RangeInclusive<u8> = 8..=15;
+
 /// How long all of one visit to the TPM may take.
 pub const AT_MOST: Duration = Duration::from_secs(10);
 /// The same where a key is made, which takes a slow TPM seconds.

@@ -45,6 +45,8 @@ fn expected() -> Expected {
         digest: Some(Digest::new([1; 32])),
         max_age: Duration::from_secs(300),
         now: NOW + 10,
+        tpm_key: None,
+        require_tpm: false,
     }
 }
 

@@ -115,3 +115,6 @@ fn replay(baseline: Digest, entries: &[Entry]) -> Digest {
         if entry.done { extended(before, entry.digest) } else { before }
     })
 }
+
+#[cfg(test)]
+mod tests;
