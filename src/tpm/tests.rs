@@ -225,3 +225,58 @@ fn a_key_that_would_sign_anything_is_none() {
         assert_eq!(Key::read(&other), Err(NotAKey));
     }
 }
+
+/// A TPM that gives these answers, and what it was asked.
+fn scripted(answers: &[&str]) -> (tempfile::TempDir, std::thread::JoinHandle<Vec<Vec<u8>>>) {
+    use std::io::{Read as _, Write as _};
+    let folder = tempfile::tempdir().expect("folder");
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join("tpm")).expect("listen");
+    let answers: Vec<_> = answers.iter().map(|answer| bytes(answer)).collect();
+    let tpm = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("accept");
+        let mut asked = Vec::new();
+        for answer in answers {
+            let mut command = [0; 256];
+            let count = stream.read(&mut command).expect("read");
+            asked.push(command[..count].to_vec());
+            // In two parts, as a stream may give it.
+            let (first, rest) = answer.split_at(answer.len() / 2);
+            stream.write_all(first).expect("write");
+            std::thread::sleep(Duration::from_millis(5));
+            stream.write_all(rest).expect("write");
+        }
+        asked
+    });
+    (folder, tpm)
+}
+
+#[test]
+fn a_key_is_taken_out_again_also_where_the_tpm_does_not_quote_with_it() {
+    let done = "80010000000a00000000";
+    for (answer, is_malformed) in
+        [("80010000000a00000922", false), ("80010000000a000001d5", false), ("80020000000a00000000", true)]
+    {
+        // A TPM that is busy is asked again.
+        let answers =
+            if answer.ends_with("0922") { vec![CREATED, answer, QUOTED, done] } else { vec![CREATED, answer, done] };
+        let (folder, tpm) = scripted(&answers);
+        let mut visit = Tpm::open(&folder.path().join("tpm"), AT_MOST).expect("open");
+        let quoted = visit.quote(13, hello());
+        let asked = tpm.join().expect("no panic");
+        assert_eq!(asked.last(), Some(&bytes("80010000000e0000016580000000")), "it was not taken out");
+        match quoted {
+            Ok(quoted) => assert_eq!((answers.len(), quoted.key), (4, bytes(KEY))),
+            Err(error) => assert_eq!(matches!(error, TpmError::Malformed(_)), is_malformed, "{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_end_or_of_absurd_length_is_an_error() {
+    for answer in ["8001ffffffff00000000", "80010000000900000000", "80010000003e00000000"] {
+        let (folder, tpm) = scripted(&[answer]);
+        let mut visit = Tpm::open(&folder.path().join("tpm"), AT_MOST).expect("open");
+        assert!(matches!(visit.pcr(13), Err(TpmError::Exchange(_))), "{answer}");
+        tpm.join().expect("no panic");
+    }
+}
