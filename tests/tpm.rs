@@ -346,7 +346,10 @@ fn each_forgery_is_refused_with_a_line_that_names_it_whoever_signs_the_document(
             Box::new(|s| s["tpm"]["log"]["entries"][1]["digest"] = other_digest.as_str().into()),
             &["tpm-log    the value of the PCR does not follow", "tpm-digest sha256:0707"],
         ),
-        (Box::new(|s| s["tpm"]["log"]["boot_id"] = "other".into()), &["tpm-log    it is of another boot"]),
+        (
+            Box::new(|s| s["tpm"]["log"]["baseline"] = other_digest.as_str().into()),
+            &["tpm-log    the value of the PCR does not follow"],
+        ),
         (Box::new(|s| drop(s["tpm"].take())), &["tpm        no TPM vouches"]),
     ];
     for (change, named) in cases {

@@ -27,7 +27,7 @@ pub fn extend(device: &Path, log: &Path, pcr: u8, digest: Digest) -> Result<Exte
     let boot_id = clock::boot_id().map_err(failed)?;
     let mut tpm = Tpm::open(device, AT_MOST)?;
     let before = tpm.pcr(pcr)?;
-    let (mut kept, damaged) = match Log::read(log, &boot_id, pcr) {
+    let (mut kept, damaged) = match Log::read(log, pcr) {
         Ok(Some(kept)) => (kept, false),
         Ok(None) => (Log::new(boot_id, pcr, before), false),
         // A damaged one must not keep everything down. That what it had is lost shows in the new one's baseline.

@@ -8,7 +8,7 @@ use contract::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::extended;
-use crate::durable;
+use crate::{clock, durable};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -54,10 +54,10 @@ impl Log {
     ///
     /// # Errors
     /// What the file system reports, and a file that is no log.
-    pub fn read(path: &Path, boot_id: &str, pcr: u8) -> io::Result<Option<Self>> {
+    pub fn read(path: &Path, pcr: u8) -> io::Result<Option<Self>> {
         let Some(bytes) = durable::read(path, MAX)? else { return Ok(None) };
         let log: Self = serde_json::from_slice(&bytes)?;
-        let is_ours = log.version == VERSION && log.boot_id == boot_id && log.pcr == pcr;
+        let is_ours = log.version == VERSION && log.pcr == pcr && clock::is_of_this_boot(path, &log.boot_id);
         Ok(is_ours.then_some(log))
     }
 

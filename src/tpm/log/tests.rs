@@ -73,13 +73,14 @@ fn it_stays_small_and_still_gives_the_value() {
 fn a_log_of_another_boot_or_another_pcr_is_none_and_a_damaged_one_an_error() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("log");
-    assert_eq!(Log::read(&path, "boot", 13).expect("no file"), None);
-    let mut log = log();
+    assert_eq!(Log::read(&path, 13).expect("no file"), None);
+    let mut log = Log { boot_id: clock::boot_id().expect("Linux"), ..log() };
     launch(&mut log, 1, UNTOUCHED);
     log.write(&path).expect("write");
-    assert_eq!(Log::read(&path, "boot", 13).expect("read"), Some(log));
-    assert_eq!(Log::read(&path, "other", 13).expect("read"), None);
-    assert_eq!(Log::read(&path, "boot", 14).expect("read"), None);
+    assert_eq!(Log::read(&path, 13).expect("read"), Some(log.clone()));
+    assert_eq!(Log::read(&path, 14).expect("read"), None);
+    Log { boot_id: "other".to_owned(), ..log }.write(&path).expect("write");
+    assert_eq!(Log::read(&path, 13).expect("read"), None);
     std::fs::write(&path, "{}").expect("write");
-    assert!(Log::read(&path, "boot", 13).is_err());
+    assert!(Log::read(&path, 13).is_err());
 }
