@@ -1,6 +1,7 @@
-//! What is launched goes into a TPM, and evidence carries the TPM's word on it. The TPM is swtpm, and what it has is also read
-//! and checked with tpm2-tools, which is not ours.
+//! What is launched goes into a TPM, and evidence carries the TPM's word on it.
 
+#[path = "support/node.rs"]
+mod node;
 #[path = "support/signing.rs"]
 mod signing;
 mod support;
@@ -8,217 +9,15 @@ mod support;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use contract::{Bytes, Digest};
-use cryftgo_tee::evidence::{canonical, tpm::qualifying};
+use cryftgo_tee::evidence::tpm::qualifying;
 use cryftgo_tee::tpm::{self, Log, Tpm, TpmError, UNTOUCHED, extended};
+use nix::sys::signal::{Signal, kill};
+use node::{Node, SoftTpm, bytes, digest_of, resigned, verify, wrong};
 use serde_json::{Value, json};
-use support::{Host, Running};
-
-const NODE: &str = "NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2";
-const NONCE: &str = "8f1c09a2d4e67b35";
-
-/// A TPM in software, at a socket.
-struct SoftTpm {
-    folder: tempfile::TempDir,
-    socket: PathBuf,
-    child: Child,
-}
-
-impl SoftTpm {
-    /// None where it, or the programs that look into it, are not installed. That is told as a test that cannot run.
-    fn start(test: &str, socket: PathBuf) -> Option<Self> {
-        for program in ["swtpm", "tpm2_pcrread"] {
-            if Command::new(program).arg("--version").output().is_err() {
-                support::skip(test, &format!("{program} is not installed (Debian: swtpm, tpm2-tools)"));
-                return None;
-            }
-        }
-        let folder = tempfile::tempdir().expect("folder");
-        let child = Command::new("swtpm")
-            .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
-            .arg("--tpmstate")
-            .arg(format!("dir={}", folder.path().display()))
-            .arg("--server")
-            .arg(format!("type=unixio,path={}", socket.display()))
-            // tpm2-tools want it.
-            .arg("--ctrl")
-            .arg(format!("type=unixio,path={}.ctrl", socket.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("swtpm");
-        let soft = Self { folder, socket, child };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !soft.socket.exists() {
-            assert!(Instant::now() < deadline, "swtpm makes no socket");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Some(soft)
-    }
-
-    fn tool(&self, program: &str, arguments: &[&str]) -> Output {
-        let tcti = format!("swtpm:path={}", self.socket.display());
-        let mut command = Command::new(program);
-        command.args(arguments).env("TPM2TOOLS_TCTI", tcti).env("TSS2_LOG", "all+NONE").current_dir(self.folder.path());
-        command.output().expect("tpm2-tools")
-    }
-
-    /// What another program reads of PCR 13.
-    fn pcr(&self) -> Digest {
-        let output = self.tool("tpm2_pcrread", &["sha256:13"]);
-        let text = String::from_utf8(output.stdout).expect("text");
-        let hex = text.rsplit("0x").next().expect("a value").trim();
-        Digest::parse_lenient(hex).unwrap_or_else(|_| panic!("{text}"))
-    }
-
-    /// Another program extends PCR 13.
-    fn extend(&self, digest: &str) {
-        let output = self.tool("tpm2_pcrextend", &[&format!("13:sha256={digest}")]);
-        assert!(output.status.success(), "{output:?}");
-    }
-}
-
-impl Drop for SoftTpm {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A host with a TPM of its own, and a sidecar that signs.
-struct Node {
-    host: Host,
-    soft: SoftTpm,
-    binary: PathBuf,
-    digest: Digest,
-}
-
-impl Node {
-    /// None where the test was skipped, or run elsewhere.
-    fn new(test: &str) -> Option<Self> {
-        if !pid_1_can_be_looked_at() {
-            run_elsewhere(test);
-            return None;
-        }
-        let host = Host::new();
-        let soft = SoftTpm::start(test, host.path("tpm.sock"))?;
-        let binary = host.path("cryfttee");
-        fs::copy(support::bad_sidecar(), &binary).expect("copy");
-        let digest = digest_of(&binary);
-        Some(Self { host, soft, binary, digest })
-    }
-
-    fn command(&self) -> Command {
-        let mut command = self.host.command(&self.binary);
-        command.env("CRYFTTEE_SIGNS", "1");
-        command
-    }
-
-    fn start(&self) -> Running<'_> {
-        self.host.start(self.command())
-    }
-
-    fn log(&self) -> Log {
-        serde_json::from_slice(&fs::read(self.host.path("tpm.json")).expect("read")).expect("its shape")
-    }
-
-    /// `cryftgo-tee evidence`. The private socket is asked: this sidecar answers at no other.
-    fn evidence(&self, more: &[&str]) -> Output {
-        self.evidence_for(NONCE, more)
-    }
-
-    fn evidence_for(&self, nonce: &str, more: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cryftgo-tee"));
-        command.args(["evidence", "--nonce", nonce, "--trust-pins-d", "/nonexistent"]);
-        for (flag, path) in [
-            ("--config", self.host.path("cryftgo-tee.toml")),
-            ("--cryfttee-socket", self.host.path("private/control.sock")),
-            ("--cryfttee-binary", self.binary.clone()),
-            ("--identity-state-dir", self.host.path("state")),
-            ("--identity-file", self.host.path("identity.json")),
-            ("--state-dir", self.host.path("verifier")),
-            ("--tpm-device", self.host.path("tpm.sock")),
-            ("--tpm-log", self.host.path("tpm.json")),
-        ] {
-            command.arg(flag).arg(path);
-        }
-        command.args(more).env_clear().output().expect("run")
-    }
-
-    fn document(&self) -> Value {
-        let output = self.evidence(&[]);
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).expect("JSON")
-    }
-}
-
-/// Evidence compares the namespaces of the sidecar with those of pid 1, which root may read where it is root of the host.
-fn pid_1_can_be_looked_at() -> bool {
-    fs::read_link("/proc/1/ns/net").is_ok()
-}
-
-/// Runs this one test again, as a pid 1 of its own.
-fn run_elsewhere(test: &str) {
-    const MARK: &str = "CRYFTGO_TEST_IS_PID_1";
-    let inner = std::env::current_exe().expect("this test");
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]).arg(inner);
-    unshare.args(["--exact", test, "--nocapture"]).env(MARK, "1");
-    assert!(std::env::var_os(MARK).is_none(), "/proc/1/ns cannot be read by pid 1 itself");
-    let output = unshare.output().expect("unshare");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let skipped = said.lines().find_map(|line| line.split_once("SKIPPED: ")?.1.split_once(": "));
-    match skipped {
-        Some((_, reason)) => support::skip(test, reason),
-        None if !output.status.success() && !said.contains("running 1 test") => {
-            support::skip(test, &format!("needs root: {}", String::from_utf8_lossy(&output.stderr).trim()));
-        }
-        None => {
-            assert!(output.status.success() && said.contains("1 passed"), "{}", String::from_utf8_lossy(&output.stderr))
-        }
-    }
-}
-
-fn digest_of(path: &Path) -> Digest {
-    let output = Command::new("sha256sum").arg(path).output().expect("sha256sum");
-    Digest::parse_lenient(&String::from_utf8_lossy(&output.stdout)[..64]).expect("a digest")
-}
-
-/// `cryftgo-tee evidence verify`: the exit code, and the lines.
-fn verify(document: &Value, more: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cryftgo-tee"));
-    command.args(["evidence", "verify", "-", "--node-id", NODE]);
-    if !more.contains(&"--nonce") {
-        command.args(["--nonce", NONCE]);
-    }
-    command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("spawn");
-    child.stdin.take().expect("stdin").write_all(document.to_string().as_bytes()).expect("write");
-    let output = child.wait_with_output().expect("wait");
-    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-}
-
-/// The lines that say that something is wrong.
-fn wrong(said: &str) -> Vec<&str> {
-    said.lines().filter(|line| line.starts_with("WRONG")).collect()
-}
-
-/// The document with another statement, signed by the node's own key: whoever is root there can do that.
-fn resigned(document: &Value, change: impl FnOnce(&mut Value)) -> Value {
-    let mut statement = document["statement"].clone();
-    change(&mut statement);
-    let message = [b"cryftgo-tee/evidence/v1\n".as_slice(), &canonical(&statement)].concat();
-    json!({ "signature": Bytes(signing::sign(&message)), "statement": statement })
-}
-
-fn bytes(value: &Value) -> Vec<u8> {
-    value.as_str().expect("text").parse::<Bytes>().expect("hex").0
-}
+use support::Host;
 
 #[test]
 fn every_launch_is_extended_before_it_runs_and_another_program_reads_the_same_value() {
@@ -233,7 +32,7 @@ fn every_launch_is_extended_before_it_runs_and_another_program_reads_the_same_va
     assert!(at("Accepted") < at(&format!("Extended PCR 13 of the TPM with {}: it has {once}", node.digest)), "{told}");
     assert!(at("Extended PCR 13") < at("Launched the sidecar"), "{told}");
     // One that crashed is launched again, and so does another run of the verifier.
-    nix::sys::signal::kill(running.sidecar(), nix::sys::signal::Signal::SIGKILL).expect("kill");
+    kill(running.sidecar(), Signal::SIGKILL).expect("kill");
     running.wait_for("READY=1");
     let twice = extended(once, node.digest);
     assert_eq!(node.soft.pcr(), twice);
@@ -301,7 +100,7 @@ fn each_forgery_is_refused_with_a_line_that_names_it_whoever_signs_the_document(
     const NAME: &str = "each_forgery_is_refused_with_a_line_that_names_it_whoever_signs_the_document";
     let Some(node) = Node::new(NAME) else { return };
     let mut running = node.start();
-    nix::sys::signal::kill(running.sidecar(), nix::sys::signal::Signal::SIGKILL).expect("kill");
+    kill(running.sidecar(), Signal::SIGKILL).expect("kill");
     running.wait_for("READY=1");
     let document = node.document();
     let (code, said) = verify(&resigned(&document, |_| ()), &["--require-tpm"]);
@@ -471,7 +270,7 @@ fn a_reload_that_fails_extends_what_serves_once_more() {
     let other = digest_of(&new);
     fs::rename(&new, &node.binary).expect("rename");
     fs::write(&fault, "exit-early").expect("write");
-    running.signal(nix::sys::signal::Signal::SIGHUP);
+    running.signal(Signal::SIGHUP);
     running.wait_for("RELOADING=1");
     running.wait_for("READY=1");
     assert!(running.stderr().contains("Reload refused"), "{}", running.stderr());
@@ -481,7 +280,7 @@ fn a_reload_that_fails_extends_what_serves_once_more() {
     assert!(said.contains("ok     tpm-digest"), "{said}");
     // One that succeeds.
     fs::write(&fault, "").expect("write");
-    running.signal(nix::sys::signal::Signal::SIGHUP);
+    running.signal(Signal::SIGHUP);
     running.wait_for("RELOADING=1");
     running.wait_for("READY=1");
     assert_eq!(node.log().entries.last().map(|entry| entry.digest), Some(other));
@@ -512,7 +311,7 @@ fn a_tpm_that_is_demanded_and_does_not_work_refuses_the_start_and_otherwise_is_t
     assert_eq!(ended.code, Some(i32::from(contract::exit::IO)), "{ended:?}");
     assert!(ended.refusal().contains("extend a PCR of the TPM: talk to the TPM"), "{ended:?}");
     let mut running = host.start(host.with_fault(""));
-    nix::sys::signal::kill(running.sidecar(), nix::sys::signal::Signal::SIGKILL).expect("kill");
+    kill(running.sidecar(), Signal::SIGKILL).expect("kill");
     running.wait_for("READY=1");
     let told = running.stderr();
     assert_eq!(told.matches("is not used: talk to the TPM").count(), 1, "{told}");
