@@ -25,7 +25,8 @@ Example:
   $ cryftgo-tee evidence verify evidence.json --nonce 8f1c09a2d4e67b35 --node-id NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2
 
 The nonce is of whoever asks, and random. Run as root, on the host whose sidecar runs: the running image and all that it
-executes are measured anew, and the result is signed with the node's TLS key. docs/evidence.md says what that proves.
+executes are measured anew, and the result is signed with the node's TLS key. Where the service extends what it launches into
+a TPM, the TPM quotes it, for this statement alone. docs/evidence.md says what that proves.
 
 Exit codes: 0 made; 64 usage; 65 a file is damaged; 69 the sidecar or its signer does not answer; 71 and 74 the host cannot
 be looked at; 78 configuration.";
@@ -34,7 +35,7 @@ const VERIFY_HELP: &str = "\
 Example:
   $ cryftgo-tee evidence verify evidence.json --nonce 8f1c09a2d4e67b35 --node-id NodeID-0f715baf… --digest sha256:1f0c…
 
-On any machine, by any user; no configuration is read.
+On any machine, by any user; no configuration is read. With --tpm-key, the quote in it must be of that TPM: docs/evidence.md.
 
 Exit codes: 0 it holds; 77 something in it does not; 65 it is not evidence; 64 usage; 74 it cannot be read.";
 
@@ -219,6 +220,12 @@ fn as_text(checks: &[evidence::Check], fine: bool) -> String {
     } else {
         "It does NOT hold.".to_owned()
     });
+    let is_known = checks.iter().any(|check| check.name == "tpm-key" && check.outcome == Outcome::Ok);
+    lines.extend((fine && is_known).then(|| {
+        "Proven as well: in the TPM whose key was given, this digest is the last that was extended, and nothing that was \
+         extended can be taken back before that host is started again."
+            .to_owned()
+    }));
     lines.join("\n")
 }
 
