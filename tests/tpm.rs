@@ -221,6 +221,14 @@ fn what_something_else_extends_is_told_and_evidence_does_not_hold_any_more() {
         wrong(&said).is_empty() && said.contains("?      tpm-log    the value follows from the last 1 launches"),
         "{said}"
     );
+    // Whoever must know every launch says so, or what the PCR has at first on that host.
+    let document = node.document();
+    let baseline = node.log().baseline.to_string();
+    assert_eq!(verify(&document, &["--require-tpm", "--tpm-baseline", &baseline]).0, Some(0));
+    for more in [&["--require-tpm"][..], &["--tpm-baseline", &UNTOUCHED.to_string()]] {
+        let (code, said) = verify(&document, more);
+        assert!(code == Some(77) && wrong(&said).len() == 1 && said.contains("WRONG  tpm-log"), "{said}");
+    }
 }
 
 #[test]
@@ -286,6 +294,31 @@ fn a_reload_that_fails_extends_what_serves_once_more() {
     assert_eq!(node.log().entries.last().map(|entry| entry.digest), Some(other));
     let (_, said) = verify(&node.document(), &[]);
     assert!(said.contains("ok     tpm-digest"), "{said}");
+}
+
+#[test]
+fn a_tpm_that_stands_still_during_a_reload_does_not_hold_up_the_watch() {
+    let Some(node) = Node::new("a_tpm_that_stands_still_during_a_reload_does_not_hold_up_the_watch") else { return };
+    let mut command = node.command();
+    command.args(["--trust-require", "never"]).env("WATCHDOG_USEC", "60000000");
+    let mut running = node.host.start(command);
+    let swtpm = nix::unistd::Pid::from_raw(node.soft.child.id().try_into().expect("a pid"));
+    kill(swtpm, Signal::SIGSTOP).expect("stop");
+    let new = node.host.path("cryfttee.new");
+    fs::copy(&node.binary, &new).expect("copy");
+    fs::OpenOptions::new().append(true).open(&new).expect("open").write_all(b"x").expect("append");
+    fs::rename(&new, &node.binary).expect("rename");
+    running.signal(Signal::SIGHUP);
+    running.wait_for("RELOADING=1");
+    running.wait_for_line("[3/9] Accepted sha256:");
+    for _ in 0..5 {
+        running.wait_for("WATCHDOG=1");
+    }
+    assert_eq!(running.stderr().matches("Launched the sidecar").count(), 1, "it did not wait for the TPM");
+    kill(swtpm, Signal::SIGCONT).expect("continue");
+    running.wait_for("READY=1");
+    assert_eq!(running.stderr().matches("Launched the sidecar").count(), 2);
+    assert_eq!(node.log().replay(), node.soft.pcr());
 }
 
 #[test]

@@ -80,7 +80,10 @@ struct VerifyArgs {
     /// The key of that host's TPM, as noted before: a TPM2B_PUBLIC in hex, or a file with it
     #[arg(long, value_name = "HEX|FILE")]
     tpm_key: Option<String>,
-    /// Refuse a document without a quote of a TPM
+    /// What the PCR has on that host before anything is launched; without this flag, zero
+    #[arg(long, value_name = "DIGEST")]
+    tpm_baseline: Option<Digest>,
+    /// Refuse a document without a quote of a TPM, and one that does not account for every launch
     #[arg(long)]
     require_tpm: bool,
     /// Print {"ok", "checks": [{"name", "outcome", "detail"}], "statement"}
@@ -174,6 +177,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, CallError> {
         max_age,
         now: clock::now(),
         tpm_key: args.tpm_key.as_deref().map(tpm_key).transpose()?,
+        tpm_baseline: args.tpm_baseline,
         require_tpm: args.require_tpm,
     };
     let text = read(&args.file)?;

@@ -23,7 +23,9 @@ pub struct Expected {
     pub now: u64,
     /// TPM2B_PUBLIC of the key of that host's TPM, where it is known.
     pub tpm_key: Option<Vec<u8>>,
-    /// Whether a document without a quote is refused.
+    /// The value that its PCR has when that host was started, where that is not zero.
+    pub tpm_baseline: Option<Digest>,
+    /// Whether a document is refused that has no quote, or whose quote does not account for every launch.
     pub require_tpm: bool,
 }
 

@@ -46,6 +46,7 @@ fn expected() -> Expected {
         max_age: Duration::from_secs(300),
         now: NOW + 10,
         tpm_key: None,
+        tpm_baseline: None,
         require_tpm: false,
     }
 }

@@ -98,7 +98,13 @@ pub(super) fn judge(whole: &serde_json::Value, statement: &Statement, expected: 
         let outcome = if expected.require_tpm { Outcome::Wrong } else { Outcome::Unknown };
         return vec![Check { name: "tpm", outcome, detail }];
     };
-    vec![key(measured, expected), quoted(measured, whole), pcr(measured), log(measured), launched(measured, statement)]
+    vec![
+        key(measured, expected),
+        quoted(measured, whole),
+        pcr(measured),
+        log(measured, expected),
+        launched(measured, statement),
+    ]
 }
 
 fn key(measured: &Measured, expected: &Expected) -> Check {
@@ -149,7 +155,7 @@ fn pcr(measured: &Measured) -> Check {
 }
 
 /// Whether the value follows from the log; and from how far back.
-fn log(measured: &Measured) -> Check {
+fn log(measured: &Measured, expected: &Expected) -> Check {
     const NAME: &str = "tpm-log";
     let Measured { log, value, .. } = measured;
     let wrong = |no: &str| check(NAME, false, String::new(), no.to_owned());
@@ -164,17 +170,19 @@ fn log(measured: &Measured) -> Check {
             "the value of the PCR does not follow from it: it was changed, or something else extended the PCR",
         );
     }
-    let count = log.entries.len();
-    if log.baseline == UNTOUCHED && log.folded == 0 {
+    let (count, baseline) = (log.entries.len(), log.baseline);
+    let wanted = expected.tpm_baseline.unwrap_or(UNTOUCHED);
+    if baseline == wanted && log.folded == 0 {
         let yes =
             format!("the value follows from the {count} launches since the host was started, and there were no others");
         return check(NAME, true, yes, String::new());
     }
+    // Whoever wants to hide a launch begins the log after it.
     let detail = format!(
-        "the value follows from the last {count} launches; what was extended before them, up to {}, is not known",
-        log.baseline
+        "the value follows from the last {count} launches; what was extended before them, up to {baseline}, is not known"
     );
-    Check { name: NAME, outcome: Outcome::Unknown, detail }
+    let is_demanded = expected.require_tpm || expected.tpm_baseline.is_some();
+    Check { name: NAME, outcome: if is_demanded { Outcome::Wrong } else { Outcome::Unknown }, detail }
 }
 
 fn launched(measured: &Measured, statement: &Statement) -> Check {

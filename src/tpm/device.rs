@@ -1,5 +1,5 @@
 //! The way to a TPM: a character device of the kernel, or a Unix socket of a software TPM, which takes and gives the same
-//! bytes. Neither is waited for beyond a deadline.
+//! bytes. The socket is not waited for beyond a deadline; the kernel's driver has deadlines of its own.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -15,7 +15,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 use super::TpmError;
 use super::command::{HEADER, LONGEST, length};
 
-/// Opened without blocking.
+/// Opened.
 #[derive(Debug)]
 pub(super) struct Device {
     fd: OwnedFd,
@@ -29,7 +29,8 @@ impl Device {
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
         if kind.is_char_device() {
             let mut options = OpenOptions::new();
-            options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+            // Blocking: without, the kernel keeps to itself that the TPM failed. It waits for its own deadlines then.
+            options.read(true).write(true).custom_flags(libc::O_NOCTTY);
             return Ok(Self { fd: options.open(path).map_err(failed)?.into(), is_socket: false });
         }
         if !kind.is_socket() {
