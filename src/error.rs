@@ -3,7 +3,7 @@
 use contract::exit;
 
 use crate::watch::lifecycle::IllegalTransition;
-use crate::{appraise, attest, config, identity, launch, lock, measure, notify, run, sidecar, watch};
+use crate::{appraise, attest, config, identity, launch, lock, measure, notify, run, sidecar, tpm, watch};
 
 /// Why the verifier stopped.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,8 @@ pub enum Error {
     Locked(#[from] lock::LockError),
     #[error("appraise the sidecar")]
     Appraise(#[from] appraise::Refusal),
+    #[error("extend a PCR of the TPM")]
+    Tpm(#[from] tpm::TpmError),
     #[error("launch the sidecar")]
     Launch(#[from] launch::LaunchError),
     #[error("talk to the sidecar")]
@@ -67,7 +69,7 @@ impl Error {
             Self::Reload(error) => error.exit_code(),
             Self::Lifecycle(_) => exit::INTERNAL,
             Self::Budget(_) => exit::CRASH_BUDGET,
-            Self::Notify(_) | Self::Audit(_) | Self::CurrentFolder(_) => exit::IO,
+            Self::Notify(_) | Self::Audit(_) | Self::CurrentFolder(_) | Self::Tpm(_) => exit::IO,
             Self::Signals(_) | Self::Thread(_) => exit::OS,
         }
     }
@@ -80,6 +82,7 @@ impl Error {
             Self::Measure(_) => "measure",
             Self::Reference(_) | Self::Appraise(_) => "appraise",
             Self::Locked(_) => "lock",
+            Self::Tpm(_) => "tpm",
             Self::Launch(_) => "launch",
             Self::Attest(_) => "attest",
             Self::Sidecar(_) => "signer",

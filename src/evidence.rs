@@ -5,6 +5,7 @@
 
 mod gather;
 mod judge;
+pub mod tpm;
 
 use contract::{BlsPublicKey, Bytes, Digest, NodeId, TlsPublicKey};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Statement {
     pub verifier: Verifier,
     pub reference: Reference,
     pub audit_head: Option<AuditHead>,
+    /// None where no TPM is used.
+    #[serde(default)]
+    pub tpm: Option<tpm::Measured>,
 }
 
 /// The process that answers on the public socket.

@@ -31,4 +31,5 @@ pub mod sidecar;
 pub mod signed;
 pub mod state;
 pub mod sys;
+pub mod tpm;
 pub mod watch;

@@ -10,6 +10,7 @@ mod shown;
 mod signals;
 mod start;
 mod status;
+mod tpm;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -152,6 +153,8 @@ async fn serve(
         sockets: RefCell::new(Sockets::open(inherited, &settings)?),
         settings: RefCell::new(Rc::new(settings)),
         checkpoints: checkpoint::Checkpoints::default(),
+        extended: Cell::new(None),
+        tpm_told: Cell::new(false),
     };
     verifier.supervise(&mut signals).await
 }
@@ -172,6 +175,10 @@ struct Verifier<'a> {
     publication: Publication,
     sockets: RefCell<Sockets>,
     checkpoints: checkpoint::Checkpoints,
+    /// The digest that went into the TPM last in this run.
+    extended: Cell<Option<Digest>>,
+    /// That the TPM fails is said once.
+    tpm_told: Cell<bool>,
 }
 
 impl Verifier<'_> {

@@ -31,6 +31,8 @@ pub enum Event {
     PathUnchecked { path: PathBuf },
     Appraised { digest: Digest, reference: String },
     Unreferenced { digest: Digest, enforced: bool },
+    TpmExtended { digest: Digest, pcr: u8, value: Digest, unaccounted: Option<&'static str> },
+    TpmFailed { device: PathBuf, why: String },
     Launched { pid: u32, digest: Digest, user: Option<String> },
     SharedUser { pid: u32 },
     Ungated { pid: u32 },
@@ -121,6 +123,13 @@ impl Event {
             ),
             Self::Unreferenced { digest, enforced: false } => {
                 format!("Accepted {digest} although no reference value names it: trust.require = \"never\"")
+            }
+            Self::TpmExtended { digest, pcr, value, unaccounted } => {
+                let why = unaccounted.map_or_else(String::new, |why| format!("; {why}"));
+                format!("Extended PCR {pcr} of the TPM with {digest}: it has {value} now{why}")
+            }
+            Self::TpmFailed { device, why } => {
+                format!("The TPM {} is not used: {why}; tpm.mode = \"auto\" goes on without", device.display())
             }
             Self::Launched { pid, digest, user } => {
                 let user = user.as_ref().map_or_else(String::new, |user| format!(" as {user}"));
@@ -235,6 +244,8 @@ impl Event {
             Self::Measured { .. } => ("measured", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a502"),
             Self::Appraised { .. } => ("appraised", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a503"),
             Self::Unreferenced { .. } => ("unreferenced", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a504"),
+            Self::TpmExtended { .. } => ("tpm-extended", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a540"),
+            Self::TpmFailed { .. } => ("tpm-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a541"),
             Self::Launched { .. } => ("launched", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a505"),
             Self::SharedUser { .. } => ("shared-user", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a506"),
             Self::Remeasured { .. } => ("remeasured", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a507"),
@@ -301,6 +312,8 @@ impl Event {
             | Self::ReloadRefused { .. } => Severity::Error,
             Self::Unreferenced { .. }
             | Self::PathUnchecked { .. }
+            | Self::TpmExtended { unaccounted: Some(_), .. }
+            | Self::TpmFailed { .. }
             | Self::SharedUser { .. }
             | Self::Ungated { .. }
             | Self::EventsDelayed { .. }

@@ -3,6 +3,7 @@
 mod facts;
 mod host;
 mod judge;
+mod tpm;
 mod unit;
 
 use std::process::ExitCode;

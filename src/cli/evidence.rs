@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use contract::{Digest, NodeId, exit};
+use contract::{Bytes, Digest, NodeId, exit};
 
 use super::call::{CallError, client, json};
 use super::node::{self, Found};
@@ -13,8 +13,10 @@ use super::{attest, fail, print};
 use crate::audit::sanitise;
 use crate::config::{Settings, parse_time};
 use crate::error::one_line;
+use crate::evidence::tpm::Found as Tpm;
 use crate::evidence::{self, Document, Expected, GatherError, Outcome, Subject, canonical, gather, judge};
 use crate::signed::{self, Kind, SignError};
+use crate::tpm::Key;
 use crate::{appraise, clock, durable};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -23,7 +25,8 @@ Example:
   $ cryftgo-tee evidence verify evidence.json --nonce 8f1c09a2d4e67b35 --node-id NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2
 
 The nonce is of whoever asks, and random. Run as root, on the host whose sidecar runs: the running image and all that it
-executes are measured anew, and the result is signed with the node's TLS key. docs/evidence.md says what that proves.
+executes are measured anew, and the result is signed with the node's TLS key. Where the service extends what it launches into
+a TPM, the TPM quotes it, for this statement alone. docs/evidence.md says what that proves.
 
 Exit codes: 0 made; 64 usage; 65 a file is damaged; 69 the sidecar or its signer does not answer; 71 and 74 the host cannot
 be looked at; 78 configuration.";
@@ -32,7 +35,7 @@ const VERIFY_HELP: &str = "\
 Example:
   $ cryftgo-tee evidence verify evidence.json --nonce 8f1c09a2d4e67b35 --node-id NodeID-0f715baf… --digest sha256:1f0c…
 
-On any machine, by any user; no configuration is read.
+On any machine, by any user; no configuration is read. With --tpm-key, the quote in it must be of that TPM: docs/evidence.md.
 
 Exit codes: 0 it holds; 77 something in it does not; 65 it is not evidence; 64 usage; 74 it cannot be read.";
 
@@ -74,6 +77,15 @@ struct VerifyArgs {
     /// How old the document may be
     #[arg(long, value_name = "TIME", default_value = "5m")]
     max_age: String,
+    /// The key of that host's TPM, as noted before: a TPM2B_PUBLIC in hex, or a file with it
+    #[arg(long, value_name = "HEX|FILE")]
+    tpm_key: Option<String>,
+    /// What the PCR has on that host before anything is launched; without this flag, zero
+    #[arg(long, value_name = "DIGEST")]
+    tpm_baseline: Option<Digest>,
+    /// Refuse a document without a quote of a TPM, and one that does not account for every launch
+    #[arg(long)]
+    require_tpm: bool,
     /// Print {"ok", "checks": [{"name", "outcome", "detail"}], "statement"}
     #[arg(long)]
     json: bool,
@@ -134,7 +146,12 @@ fn make(args: &Args) -> Result<ExitCode, EvidenceError> {
         detached: &detached,
     };
     let statement = gather(&subject, &settings)?;
-    let statement = serde_json::to_value(statement).map_err(|error| CallError::Data(error.to_string()))?;
+    let plain = |error: serde_json::Error| CallError::Data(error.to_string());
+    let mut statement = serde_json::to_value(statement).map_err(plain)?;
+    match evidence::tpm::measured(&statement, &settings)? {
+        Tpm::Measured(measured) => statement["tpm"] = serde_json::to_value(measured).map_err(plain)?,
+        Tpm::Nothing(why) => eprintln!("cryftgo-tee: without a quote of a TPM: {}", sanitise(&why)),
+    }
     let signature = runtime.block_on(signed::sign(&client, &tls, Kind::Evidence, &canonical(&statement)))?;
     let text = json(&serde_json::json!({ "statement": statement, "signature": signature }));
     let Some(path) = &args.out else { return Ok(print(&text)) };
@@ -153,8 +170,16 @@ fn given(nonce: &str) -> Result<String, CallError> {
 fn verify(args: &VerifyArgs) -> Result<ExitCode, CallError> {
     let max_age = parse_time(&args.max_age)
         .ok_or_else(|| CallError::Usage("--max-age: expected a time such as 5m or 90s".to_owned()))?;
-    let expected =
-        Expected { nonce: given(&args.nonce)?, node_id: args.node_id, digest: args.digest, max_age, now: clock::now() };
+    let expected = Expected {
+        nonce: given(&args.nonce)?,
+        node_id: args.node_id,
+        digest: args.digest,
+        max_age,
+        now: clock::now(),
+        tpm_key: args.tpm_key.as_deref().map(tpm_key).transpose()?,
+        tpm_baseline: args.tpm_baseline,
+        require_tpm: args.require_tpm,
+    };
     let text = read(&args.file)?;
     let (document, statement) = Document::read(&text).map_err(|error| CallError::Data(one_line(&error)))?;
     let checks = judge(&document, &statement, &expected);
@@ -165,6 +190,21 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, CallError> {
         as_text(&checks, fine)
     });
     Ok(if fine { printed } else { ExitCode::from(exit::INTEGRITY) })
+}
+
+/// In hex, or the file that has it, in hex or as it is.
+fn tpm_key(given: &str) -> Result<Vec<u8>, CallError> {
+    let key = match given.parse::<Bytes>() {
+        Ok(Bytes(key)) if given.starts_with("0x") => key,
+        _ => {
+            let bytes = read(given.as_ref())?;
+            let text = std::str::from_utf8(&bytes).ok().map(str::trim);
+            let hex = text.filter(|text| text.starts_with("0x")).and_then(|text| text.parse::<Bytes>().ok());
+            hex.map_or(bytes, |Bytes(key)| key)
+        }
+    };
+    Key::read(&key).map_err(|error| CallError::Usage(format!("--tpm-key: {error}")))?;
+    Ok(key)
 }
 
 fn as_text(checks: &[evidence::Check], fine: bool) -> String {
@@ -184,6 +224,12 @@ fn as_text(checks: &[evidence::Check], fine: bool) -> String {
     } else {
         "It does NOT hold.".to_owned()
     });
+    let is_known = checks.iter().any(|check| check.name == "tpm-key" && check.outcome == Outcome::Ok);
+    lines.extend((fine && is_known).then(|| {
+        "Proven as well: in the TPM whose key was given, this digest is the last that was extended, and nothing that was \
+         extended can be taken back before that host is started again."
+            .to_owned()
+    }));
     lines.join("\n")
 }
 

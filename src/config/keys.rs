@@ -206,6 +206,28 @@ pub const KEYS: &[Key] = &[
         "N",
         "After how many events, and at a stop, the TLS key signs how far the audit trail goes; 0 = never",
     ),
+    key(
+        "tpm.mode",
+        Kind::Text,
+        "auto",
+        "auto|required|off",
+        "Extend the digest of what is launched into a PCR of a TPM: auto = where there is one; required = or nothing is launched; off",
+    ),
+    key(
+        "tpm.device",
+        Kind::Text,
+        "/dev/tpmrm0",
+        "PATH",
+        "The TPM: the device of the kernel's resource manager, or the Unix socket of a software TPM",
+    ),
+    key("tpm.pcr", Kind::Number, "13", "N", "Which PCR, 8 to 15: others are the firmware's, or can be reset"),
+    key(
+        "tpm.log",
+        Kind::Text,
+        "/run/cryftgo-tee/tpm.json",
+        "FILE",
+        "Where it is kept what was extended since the boot; on a tmpfs",
+    ),
     key("identity.state_dir", Kind::Text, defaults::STATE_DIR, "DIR", "Where the public keys and the Node ID are kept"),
     key(
         "identity.file",

@@ -12,6 +12,7 @@ use super::sidecar::SidecarSettings;
 use super::values::Values;
 use crate::appraise::TrustedKey;
 use crate::measure::PathCheck;
+use crate::tpm;
 use crate::watch::HealthSettings;
 
 /// How clients reach the sidecar.
@@ -117,6 +118,27 @@ pub enum OnAuditFailure {
     Hold,
 }
 
+/// Whether a TPM is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TpmMode {
+    /// Where there is one.
+    Auto,
+    /// Always; without one nothing is launched.
+    Required,
+    /// Never.
+    Off,
+}
+
+/// The TPM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is a key of config::keys::KEYS, which has the sentence")]
+pub struct TpmSettings {
+    pub mode: TpmMode,
+    pub device: PathBuf,
+    pub pcr: u8,
+    pub log: PathBuf,
+}
+
 /// How many crashes are forgiven.
 #[derive(Debug, Clone, Copy)]
 pub struct RestartBudget {
@@ -153,6 +175,7 @@ pub struct Settings {
     pub on_audit_failure: OnAuditFailure,
     pub state_file: Option<PathBuf>,
     pub checkpoint_events: u64,
+    pub tpm: TpmSettings,
     pub watch_interval: Duration,
     pub mappings: Mappings,
     pub health: HealthSettings,
@@ -209,6 +232,13 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
             .word("audit.on_failure", &[("continue", OnAuditFailure::Continue), ("hold", OnAuditFailure::Hold)])?,
         state_file: values.file("state_file")?,
         checkpoint_events: values.get("audit.checkpoint_events")?,
+        tpm: TpmSettings {
+            mode: values
+                .word("tpm.mode", &[("auto", TpmMode::Auto), ("required", TpmMode::Required), ("off", TpmMode::Off)])?,
+            device: values.absolute("tpm.device")?,
+            pcr: values.get("tpm.pcr")?,
+            log: values.absolute("tpm.log")?,
+        },
         watch_interval: values.time("watch.interval")?,
         mappings: values.word(
             "watch.mappings",
@@ -224,6 +254,12 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
     };
     if settings.health.failures == 0 {
         return Err(values.wrong("watch.health_failures", "expected at least 1"));
+    }
+    if !tpm::PCRS.contains(&settings.tpm.pcr) {
+        return Err(values.wrong(
+            "tpm.pcr",
+            "expected 8 to 15: 0 to 7 are the firmware's, and those above 15 can be reset while the host runs",
+        ));
     }
     let trust = &settings.trust;
     // Each of these would look like protection and be none.

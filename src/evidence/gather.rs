@@ -9,6 +9,7 @@ use crate::audit::kept::{self, Found};
 use crate::error::one_line;
 use crate::measure::mappings::{self, Backing, Library, LibraryError};
 use crate::measure::{self, MeasureError, PathCheck};
+use crate::tpm::TpmError;
 use crate::{clock, config::Settings};
 use contract::wire::Attestation;
 use contract::{BlsPublicKey, Digest, NodeId, TlsPublicKey};
@@ -23,6 +24,8 @@ pub enum GatherError {
     Measure(#[from] MeasureError),
     #[error("measure a mapped file")]
     Library(#[from] LibraryError),
+    #[error("have the TPM quote what was launched; --tpm-mode off makes evidence without it")]
+    Tpm(#[from] TpmError),
     #[error("read {0}")]
     Read(&'static str, #[source] io::Error),
     #[error("pid {0} ended, or became another process, while it was looked at")]
@@ -88,6 +91,8 @@ pub fn gather(subject: &Subject<'_>, settings: &Settings) -> Result<Statement, G
         bls_pubkey: subject.bls,
         reference: reference(digest, subject),
         audit_head: audit_head(&settings.state_dir)?,
+        // Last of all, because it is over all the rest.
+        tpm: None,
         sidecar,
         verifier,
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use contract::{Digest, NodeId};
 use serde::Serialize;
 
-use super::{Confinement, Document, Statement};
+use super::{Confinement, Document, Statement, tpm};
 use crate::clock;
 
 /// What the asker knows.
@@ -21,6 +21,12 @@ pub struct Expected {
     pub max_age: Duration,
     /// Seconds since 1970.
     pub now: u64,
+    /// TPM2B_PUBLIC of the key of that host's TPM, where it is known.
+    pub tpm_key: Option<Vec<u8>>,
+    /// The value that its PCR has when that host was started, where that is not zero.
+    pub tpm_baseline: Option<Digest>,
+    /// Whether a document is refused that has no quote, or whose quote does not account for every launch.
+    pub require_tpm: bool,
 }
 
 /// How one comparison came out.
@@ -51,7 +57,7 @@ const SKEW: u64 = 60;
 
 /// Every comparison, in the order of what rests on what. `statement` is that of `document`.
 pub fn judge(document: &Document, statement: &Statement, expected: &Expected) -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         node(statement, expected),
         signature(document, statement),
         nonce(statement, expected),
@@ -60,10 +66,12 @@ pub fn judge(document: &Document, statement: &Statement, expected: &Expected) ->
         reference(statement),
         mappings(statement),
         confinement(&statement.sidecar.confinement),
-    ]
+    ];
+    checks.extend(tpm::judge(&document.statement, statement, expected));
+    checks
 }
 
-fn check(name: &'static str, holds: bool, yes: String, no: String) -> Check {
+pub(super) fn check(name: &'static str, holds: bool, yes: String, no: String) -> Check {
     let (outcome, detail) = if holds { (Outcome::Ok, yes) } else { (Outcome::Wrong, no) };
     Check { name, outcome, detail }
 }

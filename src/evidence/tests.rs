@@ -45,6 +45,9 @@ fn expected() -> Expected {
         digest: Some(Digest::new([1; 32])),
         max_age: Duration::from_secs(300),
         now: NOW + 10,
+        tpm_key: None,
+        tpm_baseline: None,
+        require_tpm: false,
     }
 }
 

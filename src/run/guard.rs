@@ -21,6 +21,7 @@ use crate::launch::sockets::Place;
 use crate::launch::{LaunchError, Stopped};
 use crate::notify::{self, Notify};
 use crate::state::CheckState;
+use crate::sys;
 use crate::watch::lifecycle::Event as Life;
 use crate::watch::{Asking, DiskCheck, Health, Hints, Keys, OnDisk, Outcome, Seen, Watch, effective_interval};
 
@@ -96,6 +97,8 @@ impl Verifier<'_> {
     /// Watches a sidecar that serves, and those that take its place. Returns how it was lost, or nothing when the
     /// service was told to stop.
     pub(super) async fn guard(&self, sidecar: Sidecar, signals: &mut Signals) -> Result<Option<Lost>, Error> {
+        // The start is over, and what it needed is not needed again.
+        sys::give_memory_back();
         let mut guarded = self.watch_over(sidecar);
         let mut draining: Vec<Draining> = Vec::new();
         loop {

@@ -91,8 +91,13 @@ impl Verifier<'_> {
         }
         let life = Lifecycle::default();
         let attempt = Attempt { life: &life, place: Place::Beside };
-        let new = self.start_as(&settings, attempt, Some(&old.identity)).await?;
-        Ok(Reloaded::Beside(Box::new(new)))
+        match self.start_as(&settings, attempt, Some(&old.identity)).await {
+            Ok(new) => Ok(Reloaded::Beside(Box::new(new))),
+            Err(error) => {
+                self.extend_again(&settings, old.digest).await;
+                Err(error)
+            }
+        }
     }
 
     /// Watches the new sidecar from now on and lets the old one drain; where the new one's private socket cannot get its

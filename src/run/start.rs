@@ -92,6 +92,7 @@ impl Verifier<'_> {
         self.step(3, &status::appraised(&image));
         let reference = status::reference(&image);
         self.entered(attempt, Life::Accepted)?;
+        self.extend(settings, digest).await?;
 
         let saved = self.store.load().map_err(identity::IdentityError::from)?;
         let environment = |bls, tls| ChildEnvironment::new(std::env::vars_os(), settings, &digest, bls, tls);

@@ -1,6 +1,8 @@
 //! A sidecar that answers as the contract says, except for the one fault that `CRYFTTEE_FAULT` names. Only
 //! for faults that the genuine sidecar cannot be made to show.
 
+mod signing;
+
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::FromRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -183,6 +185,12 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
             let key = kept("tls", true).pop().unwrap_or(TLS);
             let body = format!("{{\"pubkey\":\"{key}\",\"secret_path\":\"x\",\"certificate\":\"a certificate\"}}");
             respond(&mut stream, 201, &body)
+        }
+        "/v1/staking/tls/sign" if std::env::var_os("CRYFTTEE_SIGNS").is_some() => {
+            let asked: serde_json::Value = serde_json::from_str(&body)?;
+            let data: contract::Bytes = asked["data"].as_str().and_then(|data| data.parse().ok()).expect("bytes");
+            let signature = contract::Bytes(signing::sign(&data.0));
+            respond(&mut stream, 200, &format!("{{\"signature\":\"{signature}\"}}"))
         }
         "/v1/runtime/admit" => {
             respond(&mut stream, 204, "")?;

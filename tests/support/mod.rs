@@ -106,6 +106,9 @@ impl Host {
             ("--identity-file", self.path("identity.json")),
             ("--state-file", self.path("state.json")),
             ("--state-dir", self.path("verifier")),
+            // Not that of the machine that the tests run on.
+            ("--tpm-device", self.path("tpm.sock")),
+            ("--tpm-log", self.path("tpm.json")),
         ] {
             command.arg(flag).arg(path);
         }

@@ -17,6 +17,7 @@ mod host;
 mod package;
 mod rootfs;
 mod scenario;
+mod soft_tpm;
 mod trail;
 
 use container::{Container, Verdict};

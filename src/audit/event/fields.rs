@@ -69,6 +69,16 @@ impl Event {
             }
             Self::PathUnchecked { path } => add("CRYFTTEE_PATH", path.display().to_string()),
             Self::Unreferenced { digest, .. } => add("CRYFTTEE_DIGEST", digest.to_string()),
+            Self::TpmExtended { digest, pcr, value, unaccounted } => {
+                add("CRYFTTEE_DIGEST", digest.to_string());
+                add("CRYFTTEE_PCR", pcr.to_string());
+                add("CRYFTTEE_PCR_VALUE", value.to_string());
+                unaccounted.iter().for_each(|why| add("CRYFTTEE_REASON", (*why).to_owned()));
+            }
+            Self::TpmFailed { device, why } => {
+                add("CRYFTTEE_PATH", device.display().to_string());
+                add("CRYFTTEE_REASON", why.clone());
+            }
             Self::Launched { pid, digest, .. } | Self::Remeasured { pid, digest } => {
                 add("CRYFTTEE_PID", pid.to_string());
                 add("CRYFTTEE_DIGEST", digest.to_string());

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::unistd::{Group, User};
 
+use super::tpm;
 use super::unit::Unit;
 use crate::appraise::{self, Accepted, Verdict};
 use crate::cli::standing::{Known, Mark};
@@ -39,6 +40,8 @@ pub(super) struct Facts {
     /// Whether journald keeps what it has over a reboot; none where there is no journald.
     pub(super) journal: Option<bool>,
     pub(super) mark: Mark,
+    /// None where there is no TPM.
+    pub(super) tpm: Result<Option<tpm::Found>, String>,
     /// Whether the sidecar's user is there; none where it runs as the verifier's.
     pub(super) user: Option<(String, bool)>,
     pub(super) folders: Vec<(PathBuf, Result<Option<Node>, String>)>,
@@ -85,6 +88,7 @@ impl Facts {
             },
             journal: Path::new("/run/systemd/journal/socket").exists().then(|| Path::new("/var/log/journal").is_dir()),
             mark: Known::read(settings).mark,
+            tpm: tpm::look(&settings.tpm, node(&settings.tpm.device)),
             user: settings
                 .user
                 .as_ref()

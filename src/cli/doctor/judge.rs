@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::facts::{Facts, Node};
 use super::unit::Unit;
-use super::{Check, host};
+use super::{Check, host, tpm};
 use crate::cli::standing::Mark;
 use crate::config::{Settings, Transport};
 
@@ -28,6 +28,7 @@ pub(super) fn all(settings: &Settings, facts: &Facts) -> Vec<Check> {
     checks.extend(facts.appraisal.as_ref().map(appraisal));
     checks.push(signer(&settings.web3signer_url, &facts.signer));
     checks.extend(facts.folders.iter().map(|(path, found)| folder(path, found)));
+    checks.push(tpm::tpm(&settings.tpm, &facts.tpm, in_force));
     checks.push(lock(&facts.mark));
     checks
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 /// The properties that are judged.
 const PROPERTIES: &str = "LoadState,NeedDaemonReload,Type,NotifyAccess,WatchdogUSec,KillMode,User,NoNewPrivileges,\
                           RestrictNamespaces,MemoryDenyWriteExecute,ProtectSystem,ProtectProc,LimitCORE,\
-                          SystemCallArchitectures,CapabilityBoundingSet,UnsetEnvironment";
+                          SystemCallArchitectures,CapabilityBoundingSet,UnsetEnvironment,\
+                          Group,SupplementaryGroups,PrivateDevices,BindPaths";
 
 /// The properties of a unit.
 #[derive(Debug, Clone, Default)]

@@ -23,6 +23,7 @@ Environment=CRYFTGO_IDENTITY_FILE=/run/cryftgo-tee-%i/identity.json
 Environment=CRYFTGO_IDENTITY_STATE_DIR=/var/lib/cryftgo-node-%i
 Environment=CRYFTGO_STATE_DIR=/var/lib/cryftgo-tee-%i
 Environment=CRYFTGO_STATE_FILE=/run/cryftgo-tee-%i/state.json
+Environment=CRYFTGO_TPM_LOG=/run/cryftgo-tee-%i/tpm.json
 ExecStart=/usr/bin/cryftgo-tee run --config /etc/cryftgo-tee/instances/%i.toml
 ";
 

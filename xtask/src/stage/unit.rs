@@ -285,6 +285,8 @@ impl UnitSettings {
             ("--state-dir", verifier_state.as_os_str()),
             // A build folder is often its group's too, and cargo links a binary under two names.
             ("--launch-check-path", "false".as_ref()),
+            // That of this machine, if it has one, is not ours to change.
+            ("--tpm-mode", "off".as_ref()),
             ("--trust-pins", pin.as_ref()),
             ("--trust-pins-d", pins.as_os_str()),
             ("--trust-require", "always".as_ref()),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::package::Package;
 use super::rootfs::{self, Suite};
 use super::scenario::{self, Scenario};
+use super::soft_tpm::SoftTpm;
 
 /// From boot to shutdown. A scenario takes seconds; whatever takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -88,6 +89,10 @@ impl Container<'_> {
         let console = File::create(share.join("console")).map_err(describe)?;
         let errors = console.try_clone().map_err(describe)?;
 
+        let _tpm = match scenario.tpm.then(|| SoftTpm::start(share)).transpose() {
+            Ok(tpm) => tpm,
+            Err(reason) => return Ok(Verdict::Skipped { reason }),
+        };
         let _alone = rootfs::lock(self.target)?;
         let mut container = self
             .nspawn(share, &unit, disk)

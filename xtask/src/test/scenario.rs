@@ -8,6 +8,8 @@ pub(super) struct Scenario {
     pub(super) name: String,
     /// How often it is booted, on one file system that lasts: `# boots: 2` in the script. Its `BOOT` says which it is.
     pub(super) boots: u32,
+    /// Whether it gets a TPM, at `/share/tpm.sock`: `# tpm: yes` in the script.
+    pub(super) tpm: bool,
 }
 
 impl Scenario {
@@ -18,7 +20,8 @@ impl Scenario {
             Some(number) => number.parse().map_err(|_| format!("{}: boots: {number}", script.display()))?,
             None => 1,
         };
-        Ok(Self { name: name.to_owned(), boots })
+        let tpm = text.lines().any(|line| line == "# tpm: yes");
+        Ok(Self { name: name.to_owned(), boots, tpm })
     }
 }
 
