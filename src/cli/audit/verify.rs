@@ -15,9 +15,9 @@ use crate::audit::entry::{Entry, Reader};
 use crate::audit::kept::{self, Found, Seen};
 use crate::audit::source::Source;
 use crate::audit::verify::{ChainReport, CheckSignature, Checkpoint, Verdict, Verification};
-use crate::clock;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::state;
 
 pub(super) const AFTER_HELP: &str = "\
 Examples:
@@ -90,12 +90,12 @@ impl Input {
         let mut uids = (!self.uid.is_empty()).then(|| self.uid.clone());
         let (mut seen, mut no_head) = (None, None);
         match live {
-            Some(Ok(found)) => {
+            Some(Ok((found, boot))) => {
                 uids = uids.or_else(|| Some(vec![u64::from(found.uid)]));
                 if found.head == Found::Damaged {
                     no_head = Some("it cannot be read as one".to_owned());
                 }
-                seen = Some(found);
+                seen = Some((found, boot));
             }
             Some(Err(error)) => no_head = Some(error.to_string()),
             None => {}
@@ -116,15 +116,15 @@ impl Input {
             let of = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
             add(Source::open(file)?, &of)?;
         }
-        let boot = clock::boot_id().unwrap_or_default().replace('-', "");
-        let verdict = verification.finish(seen.as_ref().map(|seen| (seen, boot.as_str())));
+        let verdict = verification.finish(seen.as_ref().map(|(seen, boot)| (seen, boot.as_str())));
         Ok(Outcome { verdict, no_head, passed_over })
     }
 
-    /// The state on this host, before the journal is read: what comes later is no tail that is gone.
-    fn look(&self) -> Result<io::Result<Seen>, AuditError> {
+    /// The state on this host, before the journal is read: what comes later is no tail that is gone. And which boot this is.
+    fn look(&self) -> Result<io::Result<(Seen, String)>, AuditError> {
         let settings = Settings::load(self.settings.command_line()).map_err(Error::from)?;
-        Ok(kept::look(&settings.state_dir))
+        let boot = state::this_boot(settings.state_file.as_deref()).replace('-', "");
+        Ok(kept::look(&settings.state_dir).map(|seen| (seen, boot)))
     }
 }
 
