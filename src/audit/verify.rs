@@ -1,20 +1,25 @@
-//! Verifies trails from entries as they come: each chain for itself, in memory that does not grow with their number.
+//! Verifies trails from entries as they come: each chain for itself, in memory that has a bound, however many there are.
 
 mod finding;
 mod known;
 mod report;
+mod room;
 mod runs;
 
 use std::collections::BTreeMap;
 
 pub use finding::{Finding, Place, Problem};
 pub use report::{ChainReport, Gap, Verdict};
+pub use room::MOST_CHAINS;
 
 use super::chain::{ChainId, Hash, Hasher, Link};
 use super::entry::Entry;
 use super::kept::{Found, Seen};
+use room::{MOST_USERS, Room};
 use runs::{Added, Item, Runs};
 
+/// Digits in the name of a boot.
+const BOOT: usize = 32;
 /// How many findings are told one by one.
 const MOST_FINDINGS: usize = 100;
 
@@ -39,12 +44,15 @@ pub struct Verification<'a> {
     uids: Option<Vec<u64>>,
     signature: Option<&'a CheckSignature<'a>>,
     chains: BTreeMap<ChainId, Chain>,
+    room: Room,
     input: u64,
     hasher: Hasher,
     findings: Vec<Finding>,
     wrong: u64,
     others: u64,
     foreign: BTreeMap<u64, u64>,
+    foreign_of_more: u64,
+    left_out: u64,
 }
 
 #[derive(Debug, Default)]
@@ -92,8 +100,7 @@ impl<'a> Verification<'a> {
         if let Some(uid) = entry.number("_UID")
             && !self.counts(chain, uid)
         {
-            *self.foreign.entry(uid).or_default() += 1;
-            return;
+            return self.foreign(uid);
         }
         let seq = entry.number("AUDIT_SEQ");
         let (chain, item) = match (chain, self.item(entry)) {
@@ -107,6 +114,14 @@ impl<'a> Verification<'a> {
                 return self.found(chain, seq, Place::of(entry), problem);
             }
         };
+        if !self.has_room(chain) {
+            self.left_out += 1;
+            // Of many, the first is told.
+            if self.left_out == 1 {
+                self.found(Some(chain), seq, Place::of(entry), Problem::TooMany);
+            }
+            return;
+        }
         if self.hash(entry) != item.hash {
             self.found(Some(chain), seq, Place::of(entry), Problem::Changed);
         }
@@ -120,10 +135,42 @@ impl<'a> Verification<'a> {
         if uid == 0 {
             return true;
         }
-        match (&self.uids, chain) {
-            (Some(uids), _) => uids.contains(&uid),
-            (None, Some(chain)) => *self.chains.entry(chain).or_default().uid.get_or_insert(uid) == uid,
-            (None, None) => self.chains.values().any(|chain| chain.uid == Some(uid)),
+        if let Some(uids) = &self.uids {
+            return uids.contains(&uid);
+        }
+        match chain {
+            // Of a chain that there is no room for, nobody knows.
+            Some(id) if !self.has_room(id) => true,
+            Some(id) => *self.chains.entry(id).or_default().uid.get_or_insert(uid) == uid,
+            None => self.chains.values().any(|chain| chain.uid == Some(uid)),
+        }
+    }
+
+    /// Whether this chain is one of those that are verified, which each new one becomes while there is room.
+    fn has_room(&mut self, id: ChainId) -> bool {
+        if self.chains.contains_key(&id) {
+            return true;
+        }
+        let (before, has_room) = (self.room.hashes(), self.room.take_chain());
+        if has_room {
+            self.chains.entry(id).or_default();
+        }
+        self.make_room(before);
+        has_room
+    }
+
+    /// Where each may remember less than before, each forgets some.
+    fn make_room(&mut self, before: usize) {
+        if self.room.hashes() < before {
+            self.chains.values_mut().for_each(|chain| chain.runs.limit(&self.room));
+        }
+    }
+
+    fn foreign(&mut self, uid: u64) {
+        if self.foreign.contains_key(&uid) || self.foreign.len() < MOST_USERS {
+            *self.foreign.entry(uid).or_default() += 1;
+        } else {
+            self.foreign_of_more += 1;
         }
     }
 
@@ -137,7 +184,7 @@ impl<'a> Verification<'a> {
         let settled = (entry.get("CRYFTTEE_EVENT") == Some(b"trail-opened")).then(|| entry.number("CRYFTTEE_SETTLED"));
         let (prev, hash) = (hash("AUDIT_PREV")?, hash("AUDIT_HASH")?);
         let seq = seq.ok_or_else(|| malformed("AUDIT_SEQ"))?;
-        let boot = entry.text("AUDIT_BOOT").ok_or_else(|| malformed("AUDIT_BOOT"))?;
+        let boot = entry.text("AUDIT_BOOT").filter(|boot| boot.len() == BOOT).ok_or_else(|| malformed("AUDIT_BOOT"))?;
         let odd = entry
             .fields()
             .find(|(name, value)| super::chain::is_covered(name) && value.is_none_or(|value| value.contains(&b'\n')));
@@ -154,13 +201,13 @@ impl<'a> Verification<'a> {
 
     /// Puts an entry into its chain.
     fn place(&mut self, id: ChainId, item: &Item, entry: &Entry) {
-        let input = self.input;
+        let (input, before) = (self.input, self.room.hashes());
         let chain = self.chains.entry(id).or_default();
         if chain.host.is_none() {
             chain.host = entry.text("_HOSTNAME").map(|host| super::sanitise_up_to(host, 256));
         }
         let place = Place::of(entry);
-        let problem = match chain.runs.add(item, &place) {
+        let problem = match chain.runs.add(item, &place, &mut self.room) {
             Added::Duplicate => {
                 chain.duplicates += 1;
                 return;
@@ -169,6 +216,7 @@ impl<'a> Verification<'a> {
             Added::Wrong(problem) => Some(problem),
         };
         chain.entries += 1;
+        self.make_room(before);
         if let Some(problem) = problem {
             self.found(Some(id), Some(item.seq), place, problem);
         }
@@ -230,8 +278,8 @@ impl<'a> Verification<'a> {
                 reports.push(report);
             }
         }
-        let Self { findings, wrong, foreign, others, .. } = self;
-        Verdict { chains: reports, findings, wrong, foreign, others }
+        let Self { findings, wrong, foreign, foreign_of_more, left_out, others, .. } = self;
+        Verdict { chains: reports, findings, wrong, foreign, foreign_of_more, left_out, others }
     }
 }
 

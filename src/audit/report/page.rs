@@ -26,6 +26,15 @@ pub fn html(story: &Story, verdict: &Verdict, made: u64) -> String {
     for (chain, node) in story.nodes() {
         section(&mut page, chain, node);
     }
+    if story.left_out() > 0 {
+        let _ = write!(
+            page,
+            "<section><p>{} entries of further chains are not shown: more than {} do not fit on a page. All were \
+             looked at for the verdict above.</p></section>",
+            story.left_out(),
+            story.nodes().len()
+        );
+    }
     page.push_str(
         "<footer class=\"quiet\"><p>The service tells what it does; this page tells what its trail says. That the trail is \
          whole was verified as stated above. Whoever is root on a host can stop the service and what it tells, and can \
@@ -70,6 +79,13 @@ fn chain_verdict(page: &mut String, verdict: &Verdict) {
     }
     for (uid, count) in &verdict.foreign {
         let _ = write!(page, "<li>{count} entries were sent by user id {uid}, and do not count</li>");
+    }
+    if verdict.foreign_of_more > 0 {
+        let _ = write!(page, "<li>{} more were sent by further users, and do not count</li>", verdict.foreign_of_more);
+    }
+    if verdict.left_out > 0 {
+        let _ =
+            write!(page, "<li><strong>{} entries of further chains were NOT VERIFIED</strong></li>", verdict.left_out);
     }
     page.push_str("</ul></section>");
 }

@@ -91,3 +91,19 @@ fn memory_is_bounded_and_what_is_left_out_is_counted() {
     assert_eq!((node.spans.len(), node.notable.len()), (MOST_SPANS, MOST_NOTABLE));
     assert_eq!((node.spans_left_out, node.notable_left_out), (999, 2700));
 }
+
+#[test]
+fn more_nodes_than_fit_on_a_page_are_counted_and_kinds_that_nobody_knows_are_bounded() {
+    let mut text = String::new();
+    for number in 0..MOST_NODES + 2 {
+        text += &entry("ready", "10:00:00", "").replace(&"3".repeat(32), &format!("{number:032}"));
+    }
+    for number in 0..MOST_KINDS + 5 {
+        text += &entry(&format!("kind-{number}"), "10:00:01", "").replace(&"3".repeat(32), &"0".repeat(32));
+    }
+    let story = story(&text);
+    assert_eq!((story.nodes().len(), story.left_out()), (MOST_NODES, 2));
+    assert_eq!(story.nodes()[&"0".repeat(32)].counts.len(), MOST_KINDS);
+    let page = html(&story, &Verification::new(None, None).finish(None), 0);
+    assert!(page.contains("2 entries of further chains are not shown"));
+}

@@ -56,6 +56,10 @@ pub struct Verdict {
     pub wrong: u64,
     /// Entries that look like ours and were sent by somebody else: user id, and how many.
     pub foreign: BTreeMap<u64, u64>,
+    /// Such entries by users beyond so many that they are not told one by one.
+    pub foreign_of_more: u64,
+    /// Entries that were not verified, because there are more chains than are verified at once: a finding.
+    pub left_out: u64,
     /// Entries that are no audit events.
     pub others: u64,
 }

@@ -266,3 +266,32 @@ fn checkpoints_are_compared_and_their_signatures_asked_for() {
     forged.add("ready", &[]).add("checkpoint", &fields);
     assert_eq!(problems(&forged.verify()), [(Some(6), "checkpoint")]);
 }
+
+#[test]
+fn of_more_chains_than_have_room_the_first_is_named_and_the_rest_are_not_called_good() {
+    let one = |number: usize| {
+        let mut id = [7; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        let mut trail = Trail { last: Link::genesis(ChainId::new(id)), ..Trail::new(1) };
+        trail.add("ready", &[]).add("stopping", &[]).entries.concat()
+    };
+    let (all, more): (String, String) =
+        ((0..MOST_CHAINS).map(one).collect(), (0..3).map(|n| one(MOST_CHAINS + n)).collect());
+    let verdict = verify(&[&all]);
+    assert!(verdict.is_good() && verdict.chains.len() == MOST_CHAINS && verdict.left_out == 0);
+    let verdict = verify(&[&all, &more, &all]);
+    assert_eq!(problems(&verdict), [(Some(1), "too-many")]);
+    assert_eq!((verdict.chains.len(), verdict.entries(), verdict.left_out), (MOST_CHAINS, 2 * MOST_CHAINS as u64, 6));
+    assert!(verdict.findings[0].to_string().contains("than 4096"), "{}", verdict.findings[0]);
+}
+
+#[test]
+fn users_who_do_not_count_are_told_up_to_a_bound_and_then_counted() {
+    let entry = Trail::of(1).entries.concat();
+    let strangers: String =
+        (0..MOST_USERS + 5).map(|uid| entry.replace("_UID=990", &format!("_UID={}", 100_000 + uid))).collect();
+    let verification = Verification::new(Some(vec![990]), None);
+    let verdict = verify_with(verification, &[&entry, &strangers], None);
+    assert!(verdict.is_good());
+    assert_eq!((verdict.foreign.len(), verdict.foreign_of_more), (MOST_USERS, 5));
+}

@@ -158,6 +158,12 @@ fn as_text(outcome: &Outcome) -> String {
         lines
             .push(format!("{count} entries with the fields of the trail were sent by user id {uid}, and do not count"));
     }
+    if verdict.foreign_of_more > 0 {
+        lines.push(format!("{} more were sent by further users, and do not count", verdict.foreign_of_more));
+    }
+    if verdict.left_out > 0 {
+        lines.push(format!("{} entries of further chains were NOT VERIFIED", verdict.left_out));
+    }
     if *passed_over > 0 {
         lines.push(format!("{passed_over} entries are too large to be of the trail"));
     }
@@ -239,6 +245,8 @@ fn as_json(outcome: &Outcome) -> serde_json::Value {
         "findings": findings,
         "findings_total": verdict.wrong,
         "foreign": foreign,
+        "foreign_of_more": verdict.foreign_of_more,
+        "left_out": verdict.left_out,
         "head_not_compared": no_head,
         "passed_over": passed_over,
     })
