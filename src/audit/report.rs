@@ -97,7 +97,7 @@ impl Story {
     pub fn add(&mut self, entry: &Entry) {
         let text = |name| entry.get(name).map(|value| sanitise(&String::from_utf8_lossy(value)));
         let (Some(kind), Some(chain)) = (text("CRYFTTEE_EVENT"), text("AUDIT_CHAIN")) else { return };
-        let Some(at) = text("AUDIT_TIME").as_deref().and_then(micros) else { return };
+        let Some(at) = text("AUDIT_TIME").as_deref().and_then(clock::parse_utc_micros) else { return };
         if !self.nodes.contains_key(&chain) && self.nodes.len() == MOST_NODES {
             self.left_out += 1;
             return;
@@ -204,12 +204,6 @@ impl Node {
         let these: u64 = states.iter().map(|state| self.times[*state as usize]).sum();
         these.saturating_mul(1000).checked_div(all).unwrap_or(0)
     }
-}
-
-fn micros(time: &str) -> Option<u64> {
-    let (seconds, fraction) = time.strip_suffix('Z')?.split_once('.')?;
-    let micros: u64 = fraction.parse().ok().filter(|_| fraction.len() == 6)?;
-    Some(clock::parse_utc(&format!("{seconds}Z"))? * 1_000_000 + micros)
 }
 
 #[cfg(test)]

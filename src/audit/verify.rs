@@ -15,6 +15,7 @@ pub use room::MOST_CHAINS;
 use super::chain::{ChainId, Hash, Hasher, Link};
 use super::entry::Entry;
 use super::kept::{Found, Seen};
+use crate::clock;
 use room::{MOST_USERS, Room};
 use runs::{Added, Item, Runs};
 
@@ -26,11 +27,13 @@ const MOST_FINDINGS: usize = 100;
 /// Says whether a checkpoint's signature is good, and whether it is by who was expected.
 pub type CheckSignature<'a> = dyn Fn(&Checkpoint<'_>) -> Result<(), String> + 'a;
 
-/// A signed statement that an entry has a hash: [`Link::statement`].
+/// A signed statement that an entry has a hash: [`super::checkpoint::statement`].
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
     /// What it is about.
     pub link: Link,
+    /// When that was, by the host's clock; the first builds did not say.
+    pub time: Option<&'a str>,
     /// The signature, as the event has it.
     pub signature: &'a str,
     /// The key, as the event has it.
@@ -63,7 +66,8 @@ struct Chain {
     entries: u64,
     duplicates: u64,
     checkpoints: u64,
-    signed: Option<u64>,
+    /// The highest number under a good signature, and the time that it says.
+    signed: Option<(u64, Option<String>)>,
     /// The highest number in this input.
     highest: Option<Highest>,
 }
@@ -226,8 +230,12 @@ impl<'a> Verification<'a> {
         let read = || {
             let hash = entry.text("CRYFTTEE_HASH")?.parse().ok()?;
             let link = Link { chain: id, seq: entry.number("CRYFTTEE_SEQ")?, hash };
+            let time = entry.text("CRYFTTEE_TIME");
+            if entry.has("CRYFTTEE_TIME") && time.and_then(clock::parse_utc_micros).is_none() {
+                return None;
+            }
             let (signature, pubkey) = (entry.text("CRYFTTEE_SIGNATURE")?, entry.text("CRYFTTEE_PUBKEY")?);
-            Some(Checkpoint { link, signature, pubkey })
+            Some(Checkpoint { link, time, signature, pubkey })
         };
         let checkpoint = read();
         let wrong = match &checkpoint {
@@ -244,8 +252,9 @@ impl<'a> Verification<'a> {
             (None, checkpoint) => {
                 let chain = self.chains.entry(id).or_default();
                 chain.checkpoints += 1;
-                if self.signature.is_some() {
-                    chain.signed = chain.signed.max(checkpoint.map(|point| point.link.seq));
+                if let Some(point) = checkpoint.filter(|_| self.signature.is_some()) {
+                    let signed = (point.link.seq, point.time.map(str::to_owned));
+                    chain.signed = chain.signed.take().max(Some(signed));
                 }
             }
         }

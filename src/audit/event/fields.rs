@@ -89,9 +89,14 @@ impl Event {
                 add("CRYFTTEE_SETTLED", settled.to_string());
                 new.iter().for_each(|why| add("CRYFTTEE_REASON", why.clone()));
             }
-            Self::Checkpoint { seq, hash, signature, pubkey } => {
+            Self::CheckpointFailed { seq, why } => {
+                add("CRYFTTEE_SEQ", seq.to_string());
+                add("CRYFTTEE_REASON", why.clone());
+            }
+            Self::Checkpoint { seq, hash, time, signature, pubkey } => {
                 add("CRYFTTEE_SEQ", seq.to_string());
                 add("CRYFTTEE_HASH", hash.to_string());
+                add("CRYFTTEE_TIME", time.clone());
                 add("CRYFTTEE_SIGNATURE", signature.clone());
                 add("CRYFTTEE_PUBKEY", pubkey.clone());
             }

@@ -57,7 +57,10 @@ fn chain_verdict(page: &mut String, verdict: &Verdict) {
         let signed = match (chain.checkpoints, chain.signed_up_to) {
             (0, _) => "no checkpoint".to_owned(),
             (count, None) => format!("{count} checkpoints, signatures not verified (give --node-id)"),
-            (count, Some(seq)) => format!("{count} checkpoints, signed up to entry {seq}"),
+            (count, Some(seq)) => {
+                let at = chain.signed_at.as_ref().map_or_else(String::new, |time| format!(" at {}", escape(time)));
+                format!("{count} checkpoints, signed up to entry {seq}{at}")
+            }
         };
         let _ = write!(
             page,

@@ -261,6 +261,16 @@ fn checkpoints_are_compared_and_their_signatures_asked_for() {
     let never = |_: &Checkpoint<'_>| Err("signed by somebody else".to_owned());
     let verdict = verify_with(Verification::new(None, Some(&never)), &[&text], None);
     assert_eq!(problems(&verdict), [(Some(6), "checkpoint")]);
+    // Those since then say when, in the form of the chain.
+    const TIME: &str = "2026-11-22T19:12:00.000001Z";
+    for (time, good) in [(TIME, true), ("yesterday", false), ("", false)] {
+        let mut trail = Trail::of(5);
+        trail.add("checkpoint", &[&fields[..], &[("CRYFTTEE_TIME", time)]].concat());
+        let says = |point: &Checkpoint<'_>| point.time.filter(|time| *time == TIME).map(drop).ok_or_else(String::new);
+        let verdict = verify_with(Verification::new(None, Some(&says)), &[&trail.entries.concat()], None);
+        assert_eq!(verdict.is_good(), good, "{time}");
+        assert_eq!(verdict.chains[0].signed_at.as_deref(), good.then_some(TIME));
+    }
     // A chain that was computed again from an entry on is whole, and its checkpoints are not its own.
     let mut forged = Trail::of(4);
     forged.add("ready", &[]).add("checkpoint", &fields);

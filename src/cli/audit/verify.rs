@@ -203,7 +203,10 @@ fn about(chain: &ChainReport) -> Vec<String> {
     match (chain.checkpoints, chain.signed_up_to) {
         (0, _) => {}
         (count, None) => lines.push(format!("  {count} checkpoints, whose signatures were not verified")),
-        (count, Some(seq)) => lines.push(format!("  {count} checkpoints, signed up to entry {seq}")),
+        (count, Some(seq)) => {
+            let at = chain.signed_at.as_ref().map_or_else(String::new, |time| format!(" at {time}"));
+            lines.push(format!("  {count} checkpoints, signed up to entry {seq}{at}"));
+        }
     }
     if chain.has_head {
         lines.push("  compared with the head on this host".to_owned());
@@ -265,6 +268,7 @@ fn chain_as_json(chain: &ChainReport) -> serde_json::Value {
         "crash_gaps": gaps,
         "checkpoints": chain.checkpoints,
         "signed_up_to": chain.signed_up_to,
+        "signed_at": chain.signed_at,
         "head_compared": chain.has_head,
         "waiting": chain.waiting,
     })
