@@ -75,6 +75,7 @@ pub enum Event {
     Reloaded { digest: Digest, what: String },
     ReloadRefused { step: &'static str, reason: String },
     Drained { pid: u32, how: String },
+    ClientDenied { count: u64, asked: String, uid: Option<u32> },
 }
 
 /// What follows a finding.
@@ -153,6 +154,10 @@ impl Event {
                 format!(
                     "Checkpoint: entry {seq} of the audit trail has the hash {hash} at {time}, signed with {pubkey}"
                 )
+            }
+            Self::ClientDenied { count, asked, uid } => {
+                let last = uid.map_or_else(|| "a client without one".to_owned(), |uid| format!("user id {uid}"));
+                format!("The sidecar denied {count} requests of clients ({asked}), the last to {last}")
             }
             Self::CheckpointFailed { seq, why } => {
                 format!("The audit trail up to entry {seq} could not be signed, and goes on unsigned: {why}")
@@ -287,6 +292,7 @@ impl Event {
             Self::TrailClosed => ("trail-closed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52e"),
             Self::Checkpoint { .. } => ("checkpoint", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52f"),
             Self::CheckpointFailed { .. } => ("checkpoint-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a538"),
+            Self::ClientDenied { .. } => ("client-denied", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a539"),
         }
     }
 
@@ -314,6 +320,7 @@ impl Event {
             | Self::TrailOpened { clean: false, .. }
             | Self::WaitingForSigner { .. }
             | Self::CheckpointFailed { .. }
+            | Self::ClientDenied { .. }
             | Self::SidecarEnded { .. }
             | Self::Restarting { .. }
             | Self::LibraryReplaced { .. }

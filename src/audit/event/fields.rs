@@ -89,6 +89,11 @@ impl Event {
                 add("CRYFTTEE_SETTLED", settled.to_string());
                 new.iter().for_each(|why| add("CRYFTTEE_REASON", why.clone()));
             }
+            Self::ClientDenied { count, asked, uid } => {
+                add("CRYFTTEE_COUNT", count.to_string());
+                add("CRYFTTEE_ASKED", asked.clone());
+                uid.iter().for_each(|uid| add("CRYFTTEE_UID", uid.to_string()));
+            }
             Self::CheckpointFailed { seq, why } => {
                 add("CRYFTTEE_SEQ", seq.to_string());
                 add("CRYFTTEE_REASON", why.clone());

@@ -36,6 +36,7 @@ fn samples() -> Vec<Event> {
             signature: text.clone(),
             pubkey: text.clone(),
         },
+        Event::ClientDenied { count: 1, asked: text.clone(), uid: Some(1) },
         Event::CheckpointFailed { seq: 1, why: text.clone() },
         Event::SignerReady { url: text.clone(), bls_keys: 1, tls_keys: 1 },
         Event::KeyGenerated { kind: "BLS", pubkey: text.clone() },
