@@ -93,18 +93,19 @@ impl<'a> Verification<'a> {
         self.input += 1;
     }
 
-    /// Looks at an entry.
-    pub fn add(&mut self, entry: &Entry) {
+    /// Looks at an entry. Whether it is one of the trail, as far as can be told, and was not there before.
+    pub fn add(&mut self, entry: &Entry) -> bool {
         let chain = entry.text("AUDIT_CHAIN").and_then(|text| text.parse::<ChainId>().ok());
         if !entry.has("AUDIT_SEQ") && !entry.has("AUDIT_HASH") && !entry.has("CRYFTTEE_EVENT") {
             self.others += 1;
-            return;
+            return false;
         }
         // Who sent an entry is the kernel's word. What somebody else made up says nothing about the trail.
         if let Some(uid) = entry.number("_UID")
             && !self.counts(chain, uid)
         {
-            return self.foreign(uid);
+            self.foreign(uid);
+            return false;
         }
         let seq = entry.number("AUDIT_SEQ");
         let (chain, item) = match (chain, self.item(entry)) {
@@ -115,7 +116,8 @@ impl<'a> Verification<'a> {
                     Err(problem) if !unchained => problem,
                     _ => Problem::Unchained,
                 };
-                return self.found(chain, seq, Place::of(entry), problem);
+                self.found(chain, seq, Place::of(entry), problem);
+                return true;
             }
         };
         if !self.has_room(chain) {
@@ -124,15 +126,16 @@ impl<'a> Verification<'a> {
             if self.left_out == 1 {
                 self.found(Some(chain), seq, Place::of(entry), Problem::TooMany);
             }
-            return;
+            return true;
         }
         if self.hash(entry) != item.hash {
             self.found(Some(chain), seq, Place::of(entry), Problem::Changed);
         }
-        self.place(chain, &item, entry);
-        if entry.get("CRYFTTEE_EVENT") == Some(b"checkpoint") {
+        let is_new = self.place(chain, &item, entry);
+        if is_new && entry.get("CRYFTTEE_EVENT") == Some(b"checkpoint") {
             self.checkpoint(chain, entry);
         }
+        is_new
     }
 
     fn counts(&mut self, chain: Option<ChainId>, uid: u64) -> bool {
@@ -203,8 +206,8 @@ impl<'a> Verification<'a> {
         self.hasher.hash(entry.fields().filter_map(|(name, value)| Some((name, value?))))
     }
 
-    /// Puts an entry into its chain.
-    fn place(&mut self, id: ChainId, item: &Item, entry: &Entry) {
+    /// Puts an entry into its chain. Whether it was not there before.
+    fn place(&mut self, id: ChainId, item: &Item, entry: &Entry) -> bool {
         let (input, before) = (self.input, self.room.hashes());
         let chain = self.chains.entry(id).or_default();
         if chain.host.is_none() {
@@ -214,7 +217,7 @@ impl<'a> Verification<'a> {
         let problem = match chain.runs.add(item, &place, &mut self.room) {
             Added::Duplicate => {
                 chain.duplicates += 1;
-                return;
+                return false;
             }
             Added::New => chain.order(item, entry, input),
             Added::Wrong(problem) => Some(problem),
@@ -224,6 +227,7 @@ impl<'a> Verification<'a> {
         if let Some(problem) = problem {
             self.found(Some(id), Some(item.seq), place, problem);
         }
+        true
     }
 
     fn checkpoint(&mut self, id: ChainId, entry: &Entry) {

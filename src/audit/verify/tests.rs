@@ -162,6 +162,16 @@ fn copies_are_no_finding_wherever_they_come_and_others_with_their_number_are() {
     // Sent twice in one journal, as after a crash.
     let twice = trail.entries[..20].concat() + &trail.entries[15..].concat();
     assert!(verify(&[&twice]).is_good());
+    let mut verification = Verification::new(None, None);
+    let mut new = |text: &str| {
+        let mut reader = Reader::new(text.as_bytes());
+        let mut new = 0;
+        while let Some(entry) = reader.next().expect("export") {
+            new += u64::from(verification.add(entry));
+        }
+        new
+    };
+    assert_eq!((new(&part), new(&all), new(&tail)), (30, 2970, 0), "each is shown once");
     let mut forger = Trail::of(9);
     forger.add("ready", &[]);
     assert_eq!(problems(&verify(&[&all, &forger.entries[9]])), [(Some(10), "conflict")]);

@@ -84,7 +84,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, AuditError> {
 }
 
 impl Input {
-    /// Verifies all of it, and shows each entry.
+    /// Verifies all of it, and shows each entry of the trail once.
     pub(super) fn read(&self, each: &mut dyn FnMut(&Entry)) -> Result<Outcome, AuditError> {
         let live = self.files.is_empty().then(|| self.look()).transpose()?;
         let mut uids = (!self.uid.is_empty()).then(|| self.uid.clone());
@@ -137,8 +137,9 @@ fn add_all(
     let mut reader = Reader::new(source);
     let failed = |source| AuditError::Read { of: of.to_owned(), source };
     while let Some(entry) = reader.next().map_err(failed)? {
-        verification.add(entry);
-        each(entry);
+        if verification.add(entry) {
+            each(entry);
+        }
     }
     let (passed_over, count) = (reader.passed_over(), reader.count());
     reader.into_inner().end(count)?;
