@@ -74,6 +74,7 @@ collector() {
         fail "the collector checks certificates: docs/fleet.md says that Debian's does not"
     (cd /share && steps "Verifying") || fail "see above"
     for host in validator-1 validator-2; do
+        has /share/fleet.html "All of 2 trails are whole" || fail "the page does not begin with the verdict"
         has /share/fleet.html "$host" || fail "the page says nothing of $host"
         has /share/fleet.html "$(cat /hosts/$host/node_id)" || fail "the page says nothing of the node of $host"
     done
@@ -98,6 +99,8 @@ collector() {
     code=0
     cryftgo-tee audit report --html /share/lied.html /var/log/journal/remote || code=$?
     same "exit code of the report" 77 "$code"
+    has /share/lied.html "Of 2 trails, NOT all are whole: 1 finding" || fail "the page does not begin with the finding"
+    has /share/lied.html "Entry $(cat /hosts/validator-2/lied) of validator-2" || fail "the page does not name entry and host"
     say over
 }
 

@@ -91,16 +91,13 @@ fn chain_verdict(page: &mut String, verdict: &Verdict) {
 }
 
 fn headline(verdict: &Verdict) -> (&'static str, String) {
-    let trails = match verdict.chains.len() {
-        0 | 1 => "The trail is".to_owned(),
-        count => format!("The trails of {count} chains are"),
-    };
-    if !verdict.is_good() {
-        ("bad", format!("{trails} NOT whole: {}", counted(verdict.wrong, "finding")))
-    } else if verdict.entries() == 0 {
-        ("bad", "There is nothing in it".to_owned())
-    } else {
-        ("good", format!("{trails} whole"))
+    let findings = counted(verdict.wrong, "finding");
+    match (verdict.is_good(), verdict.entries(), verdict.chains.len()) {
+        (false, _, 0 | 1) => ("bad", format!("The trail is NOT whole: {findings}")),
+        (false, _, count) => ("bad", format!("Of {count} trails, NOT all are whole: {findings}")),
+        (true, 0, _) => ("bad", "There is nothing in it".to_owned()),
+        (true, _, 0 | 1) => ("good", "The trail is whole".to_owned()),
+        (true, _, count) => ("good", format!("All of {count} trails are whole")),
     }
 }
 
@@ -118,7 +115,7 @@ fn about(page: &mut String, finding: &Finding, verdict: &Verdict) {
         let _ = write!(page, "<br><span class=\"quiet\">{}</span>", escape(time));
     }
     if let Some(cursor) = &finding.place.cursor {
-        let _ = write!(page, "<br><code class=\"quiet\">journalctl --cursor='{}'</code>", escape(cursor));
+        let _ = write!(page, "<br><code class=\"quiet\"><span>journalctl --cursor=</span>'{}'</code>", escape(cursor));
     }
     page.push_str("</li>");
 }

@@ -124,7 +124,7 @@ fn the_headline_counts_findings_and_each_names_its_entry_and_where_to_look_it_up
     let page = wrong(&entry("ready", "10:00:00", "AUDIT_SEQ=7\n__CURSOR=s=<b>;i=1"));
     assert!(page.contains("<h2>The trail is NOT whole: 1 finding</h2>"), "{page}");
     assert!(page.contains("<strong>Entry 7 of chain 3333"), "{page}");
-    assert!(page.contains("journalctl --cursor='s=&lt;b&gt;;i=1'"), "{page}");
+    assert!(page.contains("journalctl --cursor=</span>'s=&lt;b&gt;;i=1'"), "{page}");
     let two = wrong(&(entry("ready", "10:00:00", "AUDIT_SEQ=7") + &entry("ready", "10:00:00", "AUDIT_SEQ=8")));
     assert!(two.contains("NOT whole: 2 findings"), "{two}");
 }
