@@ -81,6 +81,14 @@ pub fn parse_utc(text: &str) -> Option<u64> {
     (utc(seconds) == text).then_some(seconds)
 }
 
+/// Reads what [`utc_micros`] writes, and nothing else.
+pub fn parse_utc_micros(text: &str) -> Option<u64> {
+    let (seconds, fraction) = text.strip_suffix('Z')?.split_once('.')?;
+    let digits = fraction.len() == 6 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let micros: u64 = fraction.parse().ok().filter(|_| digits)?;
+    parse_utc(&format!("{seconds}Z"))?.checked_mul(1_000_000)?.checked_add(micros)
+}
+
 /// Days from 1970-01-01 to a date of the Gregorian calendar; years counted from March, so that the leap day
 /// is the last of its year.
 fn days(year: u64, month: u64, day: u64) -> u64 {
@@ -145,6 +153,12 @@ mod tests {
             "2026-11-22T19:12:0éZ",
         ] {
             assert_eq!(parse_utc(text), None, "{text}");
+        }
+        let micros = 1_795_374_720_000_001;
+        assert_eq!(parse_utc_micros(&utc_micros(micros)), Some(micros));
+        for text in ["2026-11-22T19:12:00Z", "2026-11-22T19:12:00.00001Z", "2026-11-22T19:12:00.+00001Z", "é.000000Z"]
+        {
+            assert_eq!(parse_utc_micros(text), None, "{text}");
         }
     }
 }

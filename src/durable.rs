@@ -110,5 +110,27 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 fn flush_folder_of(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// The folder that a file is in. A name alone has the parent "", which nobody can open.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_folder_is_a_file_in_this_one() {
+        let folder = |path: &'static str| folder_of(Path::new(path));
+        assert_eq!(folder("report.html"), Path::new("."));
+        assert_eq!(folder("/run/report.html"), Path::new("/run"));
+        assert_eq!(folder("/"), Path::new("/"));
+    }
 }

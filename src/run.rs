@@ -2,6 +2,7 @@
 //! place. What happens is an event of the lifecycle, and what systemd is told follows from that.
 
 mod checkpoint;
+mod denied;
 mod finding;
 mod guard;
 mod prove;

@@ -21,8 +21,10 @@ use crate::sidecar::{Client, SidecarError};
 pub enum Kind {
     /// What runs on a host, for a remote party.
     Evidence,
-    /// How far an audit trail goes.
+    /// How far an audit trail went, and when.
     Checkpoint,
+    /// The same without a time, as the first builds had it signed.
+    TimelessCheckpoint,
 }
 
 impl Kind {
@@ -30,7 +32,8 @@ impl Kind {
     pub const fn line(self) -> &'static str {
         match self {
             Self::Evidence => "cryftgo-tee/evidence/v1",
-            Self::Checkpoint => "cryftgo-tee/checkpoint/v1",
+            Self::Checkpoint => "cryftgo-tee/checkpoint/v2",
+            Self::TimelessCheckpoint => "cryftgo-tee/checkpoint/v1",
         }
     }
 }

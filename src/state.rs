@@ -215,6 +215,16 @@ pub fn read(path: &Path) -> io::Result<Reading> {
     Ok(parse(&bytes))
 }
 
+/// Which boot this is, in the word of the service where it left one in this boot: a container may show it another name of the
+/// boot than it shows a command.
+pub fn this_boot(file: Option<&Path>) -> String {
+    let left = file.and_then(|file| match read(file) {
+        Ok(Reading::Found(state)) if clock::is_of_this_boot(file, &state.boot_id) => Some(state.boot_id),
+        _ => None,
+    });
+    left.or_else(|| clock::boot_id().ok()).unwrap_or_default()
+}
+
 fn parse(bytes: &[u8]) -> Reading {
     match serde_json::from_slice::<State>(bytes) {
         Ok(state) if state.format != FORMAT => {

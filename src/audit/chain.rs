@@ -75,7 +75,7 @@ impl Link {
         Self { chain, seq: 0, hash: Hash::default() }
     }
 
-    /// What a checkpoint signs: three lines.
+    /// What every checkpoint signs: three lines.
     pub fn statement(&self) -> String {
         let Self { chain, seq, hash } = self;
         format!("chain={chain}\nseq={seq}\nhash={hash}\n")

@@ -43,7 +43,8 @@ pub enum Event {
     EventsDelayed { count: u64, longest: Duration },
     TrailOpened { after: u64, clean: bool, settled: u64, new: Option<String> },
     TrailClosed,
-    Checkpoint { seq: u64, hash: Hash, signature: String, pubkey: String },
+    Checkpoint { seq: u64, hash: Hash, time: String, signature: String, pubkey: String },
+    CheckpointFailed { seq: u64, why: String },
     SignerReady { url: String, bls_keys: usize, tls_keys: usize },
     KeyGenerated { kind: &'static str, pubkey: String },
     KeyAdopted { kind: &'static str, pubkey: String, others: usize },
@@ -76,6 +77,7 @@ pub enum Event {
     Reloaded { digest: Digest, what: String },
     ReloadRefused { step: &'static str, reason: String },
     Drained { pid: u32, how: String },
+    ClientDenied { count: u64, asked: String, uid: Option<u32> },
 }
 
 /// What follows a finding.
@@ -157,8 +159,17 @@ impl Event {
                 format!("The audit trail goes on after entry {after}; the run before this one did not close it")
             }
             Self::TrailClosed => "The audit trail is closed until the next start".to_owned(),
-            Self::Checkpoint { seq, hash, pubkey, .. } => {
-                format!("Checkpoint: entry {seq} of the audit trail has the hash {hash}, signed with {pubkey}")
+            Self::Checkpoint { seq, hash, time, pubkey, .. } => {
+                format!(
+                    "Checkpoint: entry {seq} of the audit trail has the hash {hash} at {time}, signed with {pubkey}"
+                )
+            }
+            Self::ClientDenied { count, asked, uid } => {
+                let last = uid.map_or_else(|| "a client without one".to_owned(), |uid| format!("user id {uid}"));
+                format!("The sidecar denied {count} requests of clients ({asked}), the last to {last}")
+            }
+            Self::CheckpointFailed { seq, why } => {
+                format!("The audit trail up to entry {seq} could not be signed, and goes on unsigned: {why}")
             }
             Self::SignerReady { url, bls_keys, tls_keys } => {
                 format!("The signer is ready: {url}, BLS keys: {bls_keys}, TLS keys: {tls_keys}")
@@ -291,6 +302,8 @@ impl Event {
             Self::TrailOpened { .. } => ("trail-opened", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a531"),
             Self::TrailClosed => ("trail-closed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52e"),
             Self::Checkpoint { .. } => ("checkpoint", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a52f"),
+            Self::CheckpointFailed { .. } => ("checkpoint-failed", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a538"),
+            Self::ClientDenied { .. } => ("client-denied", "6d3ab5ea6f8c4b0d9f34c1f7a7c0a539"),
         }
     }
 
@@ -319,6 +332,8 @@ impl Event {
             | Self::EventsDelayed { .. }
             | Self::TrailOpened { clean: false, .. }
             | Self::WaitingForSigner { .. }
+            | Self::CheckpointFailed { .. }
+            | Self::ClientDenied { .. }
             | Self::SidecarEnded { .. }
             | Self::Restarting { .. }
             | Self::LibraryReplaced { .. }

@@ -13,6 +13,9 @@ use crate::clock;
 /// How many of each are shown; what is more is counted.
 const MOST_SPANS: usize = 2000;
 const MOST_NOTABLE: usize = 300;
+const MOST_NODES: usize = 256;
+/// More kinds than there are.
+const MOST_KINDS: usize = 100;
 
 /// What a node was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +88,7 @@ pub struct Node {
 #[derive(Debug, Default)]
 pub struct Story {
     nodes: BTreeMap<String, Node>,
+    left_out: u64,
 }
 
 impl Story {
@@ -93,7 +97,11 @@ impl Story {
     pub fn add(&mut self, entry: &Entry) {
         let text = |name| entry.get(name).map(|value| sanitise(&String::from_utf8_lossy(value)));
         let (Some(kind), Some(chain)) = (text("CRYFTTEE_EVENT"), text("AUDIT_CHAIN")) else { return };
-        let Some(at) = text("AUDIT_TIME").as_deref().and_then(micros) else { return };
+        let Some(at) = text("AUDIT_TIME").as_deref().and_then(clock::parse_utc_micros) else { return };
+        if !self.nodes.contains_key(&chain) && self.nodes.len() == MOST_NODES {
+            self.left_out += 1;
+            return;
+        }
         let node = self.nodes.entry(chain).or_default();
         if let Some(uid) = entry.number("_UID").filter(|uid| *uid != 0)
             && *node.uid.get_or_insert(uid) != uid
@@ -133,7 +141,14 @@ impl Story {
         if !matches!(kind.as_str(), "trail-opened" | "trail-closed" | "checkpoint") {
             node.last_word = message;
         }
-        *node.counts.entry(kind).or_default() += 1;
+        if node.counts.contains_key(&kind) || node.counts.len() < MOST_KINDS {
+            *node.counts.entry(kind).or_default() += 1;
+        }
+    }
+
+    /// How many entries are of chains beyond those that are shown.
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Each chain.
@@ -189,12 +204,6 @@ impl Node {
         let these: u64 = states.iter().map(|state| self.times[*state as usize]).sum();
         these.saturating_mul(1000).checked_div(all).unwrap_or(0)
     }
-}
-
-fn micros(time: &str) -> Option<u64> {
-    let (seconds, fraction) = time.strip_suffix('Z')?.split_once('.')?;
-    let micros: u64 = fraction.parse().ok().filter(|_| fraction.len() == 6)?;
-    Some(clock::parse_utc(&format!("{seconds}Z"))? * 1_000_000 + micros)
 }
 
 #[cfg(test)]

@@ -1,31 +1,39 @@
-//! Verifies trails from entries as they come: each chain for itself, in memory that does not grow with their number.
+//! Verifies trails from entries as they come: each chain for itself, in memory that has a bound, however many there are.
 
 mod finding;
 mod known;
 mod report;
+mod room;
 mod runs;
 
 use std::collections::BTreeMap;
 
 pub use finding::{Finding, Place, Problem};
 pub use report::{ChainReport, Gap, Verdict};
+pub use room::MOST_CHAINS;
 
 use super::chain::{ChainId, Hash, Hasher, Link};
 use super::entry::Entry;
 use super::kept::{Found, Seen};
+use crate::clock;
+use room::{MOST_USERS, Room};
 use runs::{Added, Item, Runs};
 
+/// Digits in the name of a boot.
+const BOOT: usize = 32;
 /// How many findings are told one by one.
 const MOST_FINDINGS: usize = 100;
 
 /// Says whether a checkpoint's signature is good, and whether it is by who was expected.
 pub type CheckSignature<'a> = dyn Fn(&Checkpoint<'_>) -> Result<(), String> + 'a;
 
-/// A signed statement that an entry has a hash: [`Link::statement`].
+/// A signed statement that an entry has a hash: [`super::checkpoint::statement`].
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
     /// What it is about.
     pub link: Link,
+    /// When that was, by the host's clock; the first builds did not say.
+    pub time: Option<&'a str>,
     /// The signature, as the event has it.
     pub signature: &'a str,
     /// The key, as the event has it.
@@ -39,12 +47,15 @@ pub struct Verification<'a> {
     uids: Option<Vec<u64>>,
     signature: Option<&'a CheckSignature<'a>>,
     chains: BTreeMap<ChainId, Chain>,
+    room: Room,
     input: u64,
     hasher: Hasher,
     findings: Vec<Finding>,
     wrong: u64,
     others: u64,
     foreign: BTreeMap<u64, u64>,
+    foreign_of_more: u64,
+    left_out: u64,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +66,8 @@ struct Chain {
     entries: u64,
     duplicates: u64,
     checkpoints: u64,
-    signed: Option<u64>,
+    /// The highest number under a good signature, and the time that it says.
+    signed: Option<(u64, Option<String>)>,
     /// The highest number in this input.
     highest: Option<Highest>,
 }
@@ -81,19 +93,19 @@ impl<'a> Verification<'a> {
         self.input += 1;
     }
 
-    /// Looks at an entry.
-    pub fn add(&mut self, entry: &Entry) {
+    /// Looks at an entry. Whether it is one of the trail, as far as can be told, and was not there before.
+    pub fn add(&mut self, entry: &Entry) -> bool {
         let chain = entry.text("AUDIT_CHAIN").and_then(|text| text.parse::<ChainId>().ok());
         if !entry.has("AUDIT_SEQ") && !entry.has("AUDIT_HASH") && !entry.has("CRYFTTEE_EVENT") {
             self.others += 1;
-            return;
+            return false;
         }
         // Who sent an entry is the kernel's word. What somebody else made up says nothing about the trail.
         if let Some(uid) = entry.number("_UID")
             && !self.counts(chain, uid)
         {
-            *self.foreign.entry(uid).or_default() += 1;
-            return;
+            self.foreign(uid);
+            return false;
         }
         let seq = entry.number("AUDIT_SEQ");
         let (chain, item) = match (chain, self.item(entry)) {
@@ -104,26 +116,68 @@ impl<'a> Verification<'a> {
                     Err(problem) if !unchained => problem,
                     _ => Problem::Unchained,
                 };
-                return self.found(chain, seq, Place::of(entry), problem);
+                self.found(chain, seq, Place::of(entry), problem);
+                return true;
             }
         };
+        if !self.has_room(chain) {
+            self.left_out += 1;
+            // Of many, the first is told.
+            if self.left_out == 1 {
+                self.found(Some(chain), seq, Place::of(entry), Problem::TooMany);
+            }
+            return true;
+        }
         if self.hash(entry) != item.hash {
             self.found(Some(chain), seq, Place::of(entry), Problem::Changed);
         }
-        self.place(chain, &item, entry);
-        if entry.get("CRYFTTEE_EVENT") == Some(b"checkpoint") {
+        let is_new = self.place(chain, &item, entry);
+        if is_new && entry.get("CRYFTTEE_EVENT") == Some(b"checkpoint") {
             self.checkpoint(chain, entry);
         }
+        is_new
     }
 
     fn counts(&mut self, chain: Option<ChainId>, uid: u64) -> bool {
         if uid == 0 {
             return true;
         }
-        match (&self.uids, chain) {
-            (Some(uids), _) => uids.contains(&uid),
-            (None, Some(chain)) => *self.chains.entry(chain).or_default().uid.get_or_insert(uid) == uid,
-            (None, None) => self.chains.values().any(|chain| chain.uid == Some(uid)),
+        if let Some(uids) = &self.uids {
+            return uids.contains(&uid);
+        }
+        match chain {
+            // Of a chain that there is no room for, nobody knows.
+            Some(id) if !self.has_room(id) => true,
+            Some(id) => *self.chains.entry(id).or_default().uid.get_or_insert(uid) == uid,
+            None => self.chains.values().any(|chain| chain.uid == Some(uid)),
+        }
+    }
+
+    /// Whether this chain is one of those that are verified, which each new one becomes while there is room.
+    fn has_room(&mut self, id: ChainId) -> bool {
+        if self.chains.contains_key(&id) {
+            return true;
+        }
+        let (before, has_room) = (self.room.hashes(), self.room.take_chain());
+        if has_room {
+            self.chains.entry(id).or_default();
+        }
+        self.make_room(before);
+        has_room
+    }
+
+    /// Where each may remember less than before, each forgets some.
+    fn make_room(&mut self, before: usize) {
+        if self.room.hashes() < before {
+            self.chains.values_mut().for_each(|chain| chain.runs.limit(&self.room));
+        }
+    }
+
+    fn foreign(&mut self, uid: u64) {
+        if self.foreign.contains_key(&uid) || self.foreign.len() < MOST_USERS {
+            *self.foreign.entry(uid).or_default() += 1;
+        } else {
+            self.foreign_of_more += 1;
         }
     }
 
@@ -137,7 +191,7 @@ impl<'a> Verification<'a> {
         let settled = (entry.get("CRYFTTEE_EVENT") == Some(b"trail-opened")).then(|| entry.number("CRYFTTEE_SETTLED"));
         let (prev, hash) = (hash("AUDIT_PREV")?, hash("AUDIT_HASH")?);
         let seq = seq.ok_or_else(|| malformed("AUDIT_SEQ"))?;
-        let boot = entry.text("AUDIT_BOOT").ok_or_else(|| malformed("AUDIT_BOOT"))?;
+        let boot = entry.text("AUDIT_BOOT").filter(|boot| boot.len() == BOOT).ok_or_else(|| malformed("AUDIT_BOOT"))?;
         let odd = entry
             .fields()
             .find(|(name, value)| super::chain::is_covered(name) && value.is_none_or(|value| value.contains(&b'\n')));
@@ -152,34 +206,40 @@ impl<'a> Verification<'a> {
         self.hasher.hash(entry.fields().filter_map(|(name, value)| Some((name, value?))))
     }
 
-    /// Puts an entry into its chain.
-    fn place(&mut self, id: ChainId, item: &Item, entry: &Entry) {
-        let input = self.input;
+    /// Puts an entry into its chain. Whether it was not there before.
+    fn place(&mut self, id: ChainId, item: &Item, entry: &Entry) -> bool {
+        let (input, before) = (self.input, self.room.hashes());
         let chain = self.chains.entry(id).or_default();
         if chain.host.is_none() {
             chain.host = entry.text("_HOSTNAME").map(|host| super::sanitise_up_to(host, 256));
         }
         let place = Place::of(entry);
-        let problem = match chain.runs.add(item, &place) {
+        let problem = match chain.runs.add(item, &place, &mut self.room) {
             Added::Duplicate => {
                 chain.duplicates += 1;
-                return;
+                return false;
             }
             Added::New => chain.order(item, entry, input),
             Added::Wrong(problem) => Some(problem),
         };
         chain.entries += 1;
+        self.make_room(before);
         if let Some(problem) = problem {
             self.found(Some(id), Some(item.seq), place, problem);
         }
+        true
     }
 
     fn checkpoint(&mut self, id: ChainId, entry: &Entry) {
         let read = || {
             let hash = entry.text("CRYFTTEE_HASH")?.parse().ok()?;
             let link = Link { chain: id, seq: entry.number("CRYFTTEE_SEQ")?, hash };
+            let time = entry.text("CRYFTTEE_TIME");
+            if entry.has("CRYFTTEE_TIME") && time.and_then(clock::parse_utc_micros).is_none() {
+                return None;
+            }
             let (signature, pubkey) = (entry.text("CRYFTTEE_SIGNATURE")?, entry.text("CRYFTTEE_PUBKEY")?);
-            Some(Checkpoint { link, signature, pubkey })
+            Some(Checkpoint { link, time, signature, pubkey })
         };
         let checkpoint = read();
         let wrong = match &checkpoint {
@@ -196,8 +256,9 @@ impl<'a> Verification<'a> {
             (None, checkpoint) => {
                 let chain = self.chains.entry(id).or_default();
                 chain.checkpoints += 1;
-                if self.signature.is_some() {
-                    chain.signed = chain.signed.max(checkpoint.map(|point| point.link.seq));
+                if let Some(point) = checkpoint.filter(|_| self.signature.is_some()) {
+                    let signed = (point.link.seq, point.time.map(str::to_owned));
+                    chain.signed = chain.signed.take().max(Some(signed));
                 }
             }
         }
@@ -230,8 +291,8 @@ impl<'a> Verification<'a> {
                 reports.push(report);
             }
         }
-        let Self { findings, wrong, foreign, others, .. } = self;
-        Verdict { chains: reports, findings, wrong, foreign, others }
+        let Self { findings, wrong, foreign, foreign_of_more, left_out, others, .. } = self;
+        Verdict { chains: reports, findings, wrong, foreign, foreign_of_more, left_out, others }
     }
 }
 

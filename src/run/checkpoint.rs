@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use super::Verifier;
 use super::start::Sidecar;
-use crate::audit::Event;
 use crate::audit::chain::Link;
+use crate::audit::{Event, checkpoint};
+use crate::clock;
 use crate::error::one_line;
 use crate::launch::sockets::Place;
 use crate::signed::{self, Kind, SignError};
@@ -29,15 +30,23 @@ struct State {
     /// The entry that was last asked for.
     last: u64,
     asked: Option<Asked>,
-    /// That the signer cannot is said once.
+    /// That the signer cannot is told once, until it can again.
     told: bool,
 }
 
 #[derive(Debug)]
 struct Asked {
     link: Link,
+    time: String,
     key: TlsPublicKey,
     answer: oneshot::Receiver<Result<Bytes, SignError>>,
+}
+
+/// What is to be signed now, and when now is.
+fn said(link: &Link) -> (String, (Kind, String)) {
+    let time = clock::utc_micros(clock::now_micros());
+    let statement = checkpoint::statement(link, Some(&time));
+    (time, statement)
 }
 
 impl Verifier<'_> {
@@ -53,13 +62,14 @@ impl Verifier<'_> {
         let (client, key) = (self.client(&sidecar.settings, Place::First, sidecar.child.pid()), sidecar.identity.tls);
         let client = client.with_timeout(LONGEST);
         let (answered, answer) = oneshot::channel();
+        let (time, (kind, statement)) = said(&link);
         tokio::spawn(async move {
-            let signed = signed::sign(&client, &key, Kind::Checkpoint, link.statement().as_bytes()).await;
+            let signed = signed::sign(&client, &key, kind, statement.as_bytes()).await;
             // Nobody waits for it any more where the service ends.
             let _ = answered.send(signed);
         });
         state.last = link.seq;
-        state.asked = Some(Asked { link, key, answer });
+        state.asked = Some(Asked { link, time, key, answer });
     }
 
     /// The last one of a run, while there is a sidecar to ask.
@@ -68,30 +78,30 @@ impl Verifier<'_> {
         let Some(link) = self.audit.head().filter(|_| sidecar.settings.checkpoint_events > 0) else { return };
         let (client, key) = (self.client(&sidecar.settings, Place::First, sidecar.child.pid()), sidecar.identity.tls);
         let client = client.with_timeout(AT_STOP);
-        let signed = signed::sign(&client, &key, Kind::Checkpoint, link.statement().as_bytes()).await;
-        self.record_checkpoint(link, &key, signed);
+        let (time, (kind, statement)) = said(&link);
+        let signed = signed::sign(&client, &key, kind, statement.as_bytes()).await;
+        self.record_checkpoint(link, time, &key, signed);
     }
 
     fn take_checkpoint(&self) {
         let Some(mut asked) = self.checkpoints.0.borrow_mut().asked.take() else { return };
         match asked.answer.try_recv() {
-            Ok(signed) => self.record_checkpoint(asked.link, &asked.key, signed),
+            Ok(signed) => self.record_checkpoint(asked.link, asked.time, &asked.key, signed),
             Err(oneshot::error::TryRecvError::Empty) => self.checkpoints.0.borrow_mut().asked = Some(asked),
             Err(oneshot::error::TryRecvError::Closed) => {}
         }
     }
 
-    fn record_checkpoint(&self, link: Link, key: &TlsPublicKey, signed: Result<Bytes, SignError>) {
+    fn record_checkpoint(&self, link: Link, time: String, key: &TlsPublicKey, signed: Result<Bytes, SignError>) {
         let told = match signed {
             Ok(signature) => {
                 let (signature, pubkey) = (signature.to_string(), key.to_string());
-                self.audit.record(&Event::Checkpoint { seq: link.seq, hash: link.hash, signature, pubkey });
+                self.audit.record(&Event::Checkpoint { seq: link.seq, hash: link.hash, time, signature, pubkey });
                 false
             }
             Err(error) => {
                 if !self.checkpoints.0.borrow().told {
-                    let cause = one_line(&error);
-                    tracing::warn!(%cause, "sign a checkpoint of the audit trail; tried again after as many events");
+                    self.audit.record(&Event::CheckpointFailed { seq: link.seq, why: one_line(&error) });
                 }
                 true
             }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::Digest;
 use tokio::task::JoinHandle;
 
+use super::denied::Denied;
 use super::reload::Reloaded;
 use super::signals::{Asked, Signals};
 use super::start::Sidecar;
@@ -42,6 +43,7 @@ pub(super) struct Guarded {
     pub(super) told: BTreeSet<String>,
     /// Why the last reload did nothing.
     pub(super) refused: Option<String>,
+    pub(super) denied: Denied,
 }
 
 /// What follows from the end of a watch that is not an error.
@@ -198,6 +200,7 @@ impl Verifier<'_> {
             alert: None,
             told,
             refused: None,
+            denied: Denied::default(),
         }
     }
 
@@ -240,6 +243,7 @@ impl Verifier<'_> {
                 guarded.alert = None;
                 guarded.last_check = Some(shown::checked(guarded, took));
                 self.tell_mappings(guarded.sidecar.child.pid(), &looked);
+                self.tell_denied(guarded);
                 self.checkpoint(&guarded.sidecar);
                 self.happened(Life::CheckPassed, &guarded.status(took))
             }
@@ -269,6 +273,13 @@ impl Verifier<'_> {
                 guarded.degraded = None;
                 self.happened(Life::SignerBack, &guarded.status_now())
             }
+        }
+    }
+
+    fn tell_denied(&self, guarded: &mut Guarded) {
+        let requests = guarded.watch.requests();
+        if let Some(event) = requests.and_then(|requests| guarded.denied.look(&requests, Instant::now())) {
+            self.audit.record(&event);
         }
     }
 

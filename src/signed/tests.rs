@@ -36,7 +36,7 @@ fn evidence(change: impl FnOnce(&mut Vec<u8>)) -> Result<(), NotSigned> {
 #[test]
 fn signatures_of_another_library_verify() {
     assert_eq!(evidence(|_| ()), Ok(()));
-    assert_eq!(verify(&key(), Kind::Checkpoint, STATEMENT, &signature(CHECKPOINT)), Ok(()));
+    assert_eq!(verify(&key(), Kind::TimelessCheckpoint, STATEMENT, &signature(CHECKPOINT)), Ok(()));
     // As signers for Ethereum count v.
     assert_eq!(evidence(|signature| signature[64] += 27), Ok(()));
 }
@@ -45,6 +45,7 @@ fn signatures_of_another_library_verify() {
 fn a_statement_of_one_kind_never_passes_for_another() {
     assert_eq!(verify(&key(), Kind::Checkpoint, STATEMENT, &signature(EVIDENCE)), Err(NotSigned::Wrong));
     assert_eq!(verify(&key(), Kind::Evidence, STATEMENT, &signature(CHECKPOINT)), Err(NotSigned::Wrong));
+    assert_eq!(verify(&key(), Kind::Checkpoint, STATEMENT, &signature(CHECKPOINT)), Err(NotSigned::Wrong));
 }
 
 #[test]

@@ -45,6 +45,19 @@ fn a_state_is_believed_as_long_as_checks_come_and_no_longer() {
 }
 
 #[test]
+fn what_another_boot_left_on_a_disk_does_not_say_which_boot_this_is() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("state.json");
+    let kernels = clock::boot_id().expect("a boot id");
+    assert_eq!(this_boot(None), kernels);
+    assert_eq!(this_boot(Some(&path)), kernels);
+    let board = Board::open(Some(&path));
+    board.change(|state| state.boot_id = "of-yesterday".to_owned());
+    assert_eq!(found(&path).boot_id, "of-yesterday");
+    assert_eq!(this_boot(Some(&path)), kernels);
+}
+
+#[test]
 fn what_an_earlier_boot_or_a_killed_verifier_left_behind_is_stale() {
     let state = state();
     let other_boot = Seen { this_boot: false, ..seen(100_000) };

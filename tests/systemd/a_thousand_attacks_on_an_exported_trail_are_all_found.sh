@@ -22,6 +22,8 @@ for form in export json; do
 done
 cryftgo-tee audit verify || fail "the untouched journal is not good: $?"
 cryftgo-tee audit verify /run/trail.json /run/with-diagnostics | tail -n 1
+# It stays in the folder that is shared, for whoever wants to look at a page of a real trail.
+cryftgo-tee audit report --html /share/report.html /run/trail.export || fail "no page of the untouched export: $?"
 # None of the texts became an entry, or a field of one.
 for forged in MESSAGE=forged CRYFTTEE_EVENT=forged "MESSAGE=all is well"; do
     same "entries with $forged" "" "$(journalctl --no-pager --quiet "$forged")"

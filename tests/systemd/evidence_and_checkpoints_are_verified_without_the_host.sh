@@ -57,16 +57,34 @@ told checkpoint 2 || fail "no checkpoint at the stop"
 journalctl --sync
 journalctl --no-pager --output=export SYSLOG_IDENTIFIER=cryftgo-tee >/run/trail
 elsewhere audit verify /run/trail --node-id "$node_id" >/run/verdict || fail "the trail is not good: $(cat /run/verdict)"
-has /run/verdict ", signed up to entry " || fail "no signature was verified: $(cat /run/verdict)"
+grep -q ', signed up to entry [0-9]* at 20[0-9-]*T[0-9:.]*Z$' /run/verdict ||
+    fail "no signature was verified: $(cat /run/verdict)"
 ends 77 audit verify /run/trail --node-id NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2
-# A signature over another head does not pass.
-sed 's/^CRYFTTEE_SEQ=\(.*\)$/CRYFTTEE_SEQ=1\1/' /run/trail >/run/changed
-ends 77 audit verify /run/changed --node-id "$node_id"
+# A signature over another head, or another time, does not pass.
+for change in 's/^CRYFTTEE_SEQ=\(.*\)$/CRYFTTEE_SEQ=1\1/' 's/^CRYFTTEE_TIME=2/CRYFTTEE_TIME=3/'; do
+    sed "$change" /run/trail >/run/changed
+    ! cmp -s /run/trail /run/changed || fail "nothing was changed: $change"
+    ends 77 audit verify /run/changed --node-id "$node_id"
+    has /run/verdict "the checkpoint was changed" || fail "$change: $(cat /run/verdict)"
+done
+same "checkpoints that failed" 0 "$(count_of checkpoint-failed)"
 
-# A signer that is away costs a checkpoint, and no time.
+# A signer that is away costs checkpoints, which is one event however many, and no time.
+configure <<'END'
+[audit]
+checkpoint_events = 1
+[watch]
+interval = "1s"
+health_interval = "1s"
+END
 start_all
 systemctl stop cryfttee-devsigner.service
+within 10 told checkpoint-failed || fail "nothing was said of a signer that is away"
+within 10 told degraded || fail "the signer is away, and that was not told"
+# One more is due for that event, and one at the stop.
+sleep 2.5
 began=$(now_ms)
 systemctl stop cryftgo-tee.service
 [ $(($(now_ms) - began)) -lt 3000 ] || fail "the stop took $(($(now_ms) - began)) ms"
 same "how it ended" success "$(property Result)"
+same "events of checkpoints that failed" 1 "$(count_of checkpoint-failed)"

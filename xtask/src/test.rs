@@ -9,11 +9,14 @@ use std::time::Instant;
 
 use crate::stage::Binaries;
 
+mod booted;
 mod cargo;
 mod client;
 mod container;
 mod forge;
+mod group;
 mod host;
+mod network;
 mod package;
 mod rootfs;
 mod scenario;

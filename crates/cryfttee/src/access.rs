@@ -184,6 +184,16 @@ pub(crate) enum Who {
     Unknown,
 }
 
+impl Who {
+    /// The user, where there is one.
+    pub(crate) const fn uid(&self) -> Option<u32> {
+        match self {
+            Self::User { uid, .. } => Some(*uid),
+            Self::Tcp(_) | Self::Unknown => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Who {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -66,7 +66,7 @@ impl Client {
 
     /// Counts every denial, and tells of no more than a journal bears.
     fn record(&self, sidecar: &Sidecar, asked: impl Display, denied: &Problem) {
-        if let Some(untold) = sidecar.denials().count(std::time::Instant::now()) {
+        if let Some(untold) = sidecar.denials().count(self.who.uid(), std::time::Instant::now()) {
             tell_untold(untold);
             tracing::warn!(
                 "denied on {}: {} asked for {asked}: {}: {}",

@@ -36,7 +36,7 @@ impl Counters {
     /// What was counted so far. Requests that are counted meanwhile may be in one number and not yet in another.
     pub(crate) fn read(&self) -> Metrics {
         let requests = KINDS.iter().zip(&self.0).filter_map(|(kind, requests)| requests.read(kind));
-        Metrics { requests: requests.collect() }
+        Metrics { requests: requests.collect(), denied_uid: None }
     }
 }
 

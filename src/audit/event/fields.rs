@@ -99,9 +99,19 @@ impl Event {
                 add("CRYFTTEE_SETTLED", settled.to_string());
                 new.iter().for_each(|why| add("CRYFTTEE_REASON", why.clone()));
             }
-            Self::Checkpoint { seq, hash, signature, pubkey } => {
+            Self::ClientDenied { count, asked, uid } => {
+                add("CRYFTTEE_COUNT", count.to_string());
+                add("CRYFTTEE_ASKED", asked.clone());
+                uid.iter().for_each(|uid| add("CRYFTTEE_UID", uid.to_string()));
+            }
+            Self::CheckpointFailed { seq, why } => {
+                add("CRYFTTEE_SEQ", seq.to_string());
+                add("CRYFTTEE_REASON", why.clone());
+            }
+            Self::Checkpoint { seq, hash, time, signature, pubkey } => {
                 add("CRYFTTEE_SEQ", seq.to_string());
                 add("CRYFTTEE_HASH", hash.to_string());
+                add("CRYFTTEE_TIME", time.clone());
                 add("CRYFTTEE_SIGNATURE", signature.clone());
                 add("CRYFTTEE_PUBKEY", pubkey.clone());
             }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::verify::Verdict;
+use super::super::sanitise_up_to;
+use super::super::verify::{Finding, Verdict};
 use super::{Node, State, Story};
 use crate::clock;
 
@@ -26,6 +27,15 @@ pub fn html(story: &Story, verdict: &Verdict, made: u64) -> String {
     for (chain, node) in story.nodes() {
         section(&mut page, chain, node);
     }
+    if story.left_out() > 0 {
+        let _ = write!(
+            page,
+            "<section><p>{} entries of further chains are not shown: more than {} do not fit on a page. All were \
+             looked at for the verdict above.</p></section>",
+            story.left_out(),
+            story.nodes().len()
+        );
+    }
     page.push_str(
         "<footer class=\"quiet\"><p>The service tells what it does; this page tells what its trail says. That the trail is \
          whole was verified as stated above. Whoever is root on a host can stop the service and what it tells, and can \
@@ -35,26 +45,25 @@ pub fn html(story: &Story, verdict: &Verdict, made: u64) -> String {
 }
 
 fn chain_verdict(page: &mut String, verdict: &Verdict) {
-    let (class, word) = if !verdict.is_good() {
-        ("bad", "The trail is NOT whole")
-    } else if verdict.entries() == 0 {
-        ("bad", "There is nothing in it")
-    } else {
-        ("good", "The trail is whole")
-    };
+    let (class, word) = headline(verdict);
     let _ = write!(page, "<section class=\"verdict {class}\"><h2>{word}</h2><ul>");
     for chain in &verdict.chains {
         let host = chain.host.as_deref().map_or_else(String::new, |host| format!(" of {}", escape(host)));
         let signed = match (chain.checkpoints, chain.signed_up_to) {
             (0, _) => "no checkpoint".to_owned(),
-            (count, None) => format!("{count} checkpoints, signatures not verified (give --node-id)"),
-            (count, Some(seq)) => format!("{count} checkpoints, signed up to entry {seq}"),
+            (count, None) => {
+                format!("{}, signatures not verified (give <code>--node-id</code>)", counted(count, "checkpoint"))
+            }
+            (count, Some(seq)) => {
+                let at = chain.signed_at.as_ref().map_or_else(String::new, |time| format!(" at {}", escape(time)));
+                format!("{}, signed up to entry {seq}{at}", counted(count, "checkpoint"))
+            }
         };
         let _ = write!(
             page,
-            "<li>Chain <code>{}</code>{host}: {} entries, {} to {}; {signed}</li>",
+            "<li>Chain <code>{}</code>{host}: {}, {} to {}; {signed}</li>",
             escape(&chain.chain),
-            chain.entries,
+            counted(chain.entries, "entry"),
             chain.first,
             chain.last
         );
@@ -63,7 +72,7 @@ fn chain_verdict(page: &mut String, verdict: &Verdict) {
         }
     }
     for finding in verdict.findings.iter().take(20) {
-        let _ = write!(page, "<li><strong>{}</strong></li>", escape(&finding.to_string()));
+        about(page, finding, verdict);
     }
     if verdict.wrong > 20 {
         let _ = write!(page, "<li>and {} more</li>", verdict.wrong - 20);
@@ -71,14 +80,62 @@ fn chain_verdict(page: &mut String, verdict: &Verdict) {
     for (uid, count) in &verdict.foreign {
         let _ = write!(page, "<li>{count} entries were sent by user id {uid}, and do not count</li>");
     }
+    if verdict.foreign_of_more > 0 {
+        let _ = write!(page, "<li>{} more were sent by further users, and do not count</li>", verdict.foreign_of_more);
+    }
+    if verdict.left_out > 0 {
+        let _ =
+            write!(page, "<li><strong>{} entries of further chains were NOT VERIFIED</strong></li>", verdict.left_out);
+    }
     page.push_str("</ul></section>");
+}
+
+fn headline(verdict: &Verdict) -> (&'static str, String) {
+    let findings = counted(verdict.wrong, "finding");
+    match (verdict.is_good(), verdict.entries(), verdict.chains.len()) {
+        (false, _, 0 | 1) => ("bad", format!("The trail is NOT whole: {findings}")),
+        (false, _, count) => ("bad", format!("Of {count} trails, NOT all are whole: {findings}")),
+        (true, 0, _) => ("bad", "There is nothing in it".to_owned()),
+        (true, _, 0 | 1) => ("good", "The trail is whole".to_owned()),
+        (true, _, count) => ("good", format!("All of {count} trails are whole")),
+    }
+}
+
+/// A finding, with the host that it is of; where it stands comes last, for whoever looks it up.
+fn about(page: &mut String, finding: &Finding, verdict: &Verdict) {
+    let entry = finding.seq.map_or_else(|| "An entry".to_owned(), |seq| format!("Entry {seq}"));
+    let chain = finding.chain.map(|chain| chain.to_string());
+    let of = chain.as_ref().map_or_else(String::new, |chain| {
+        let host =
+            verdict.chains.iter().find(|report| report.chain == *chain).and_then(|report| report.host.as_deref());
+        host.map_or_else(|| format!(" of chain {}", escape(chain)), |host| format!(" of {}", escape(host)))
+    });
+    let _ = write!(page, "<li class=\"wrong\"><strong>{entry}{of}</strong>: {}", escape(&finding.problem.to_string()));
+    if let Some(time) = &finding.place.time {
+        let _ = write!(page, "<br><span class=\"quiet\">{}</span>", escape(time));
+    }
+    if let Some(cursor) = &finding.place.cursor {
+        let _ = write!(page, "<br><code class=\"quiet\"><span>journalctl --cursor=</span>'{}'</code>", escape(cursor));
+    }
+    page.push_str("</li>");
+}
+
+/// `1 entry`, `2 entries`.
+fn counted(count: u64, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {what}s"),
+    }
 }
 
 fn section(page: &mut String, chain: &str, node: &Node) {
     let name = if node.host.is_empty() { chain } else { &node.host };
     let (class, word) = word(node.state);
     let _ = write!(page, "<section><h2>{}</h2><p class=\"state {class}\"><strong>{word}</strong> ", escape(name));
-    let _ = write!(page, "at {}: {}</p>", time(node.last), escape(&node.last_word));
+    // The table has all of it.
+    let last_word = sanitise_up_to(&node.last_word, 200);
+    let _ = write!(page, "at {}: {}</p>", time(node.last), escape(&last_word));
     figures(page, node);
     timeline(page, node);
     page.push_str("<h3>Identity</h3><dl>");

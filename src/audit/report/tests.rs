@@ -91,3 +91,77 @@ fn memory_is_bounded_and_what_is_left_out_is_counted() {
     assert_eq!((node.spans.len(), node.notable.len()), (MOST_SPANS, MOST_NOTABLE));
     assert_eq!((node.spans_left_out, node.notable_left_out), (999, 2700));
 }
+
+#[test]
+fn more_nodes_than_fit_on_a_page_are_counted_and_kinds_that_nobody_knows_are_bounded() {
+    let mut text = String::new();
+    for number in 0..MOST_NODES + 2 {
+        text += &entry("ready", "10:00:00", "").replace(&"3".repeat(32), &format!("{number:032}"));
+    }
+    for number in 0..MOST_KINDS + 5 {
+        text += &entry(&format!("kind-{number}"), "10:00:01", "").replace(&"3".repeat(32), &"0".repeat(32));
+    }
+    let story = story(&text);
+    assert_eq!((story.nodes().len(), story.left_out()), (MOST_NODES, 2));
+    assert_eq!(story.nodes()[&"0".repeat(32)].counts.len(), MOST_KINDS);
+    let page = html(&story, &Verification::new(None, None).finish(None), 0);
+    assert!(page.contains("2 entries of further chains are not shown"));
+}
+
+/// A page of one chain whose entries are no trail, so that each is a finding.
+fn wrong(text: &str) -> String {
+    let mut verification = Verification::new(None, None);
+    let mut reader = Reader::new(text.as_bytes());
+    while let Some(entry) = reader.next().expect("export") {
+        verification.add(entry);
+    }
+    html(&story(text), &verification.finish(None), 0)
+}
+
+#[test]
+fn the_headline_counts_findings_and_each_names_its_entry_and_where_to_look_it_up() {
+    assert!(page("").contains("<h2>There is nothing in it</h2>"));
+    let page = wrong(&entry("ready", "10:00:00", "AUDIT_SEQ=7\n__CURSOR=s=<b>;i=1"));
+    assert!(page.contains("<h2>The trail is NOT whole: 1 finding</h2>"), "{page}");
+    assert!(page.contains("<strong>Entry 7 of chain 3333"), "{page}");
+    assert!(page.contains("journalctl --cursor=</span>'s=&lt;b&gt;;i=1'"), "{page}");
+    let two = wrong(&(entry("ready", "10:00:00", "AUDIT_SEQ=7") + &entry("ready", "10:00:00", "AUDIT_SEQ=8")));
+    assert!(two.contains("NOT whole: 2 findings"), "{two}");
+}
+
+#[test]
+fn a_last_word_of_any_length_leaves_room_for_the_figures() {
+    let page = page(&entry("degraded", "10:00:00", &format!("MESSAGE={}", "x".repeat(1000))));
+    let (_, rest) = page.split_once("class=\"state").expect("the state");
+    let (state, _) = rest.split_once("</p>").expect("its end");
+    assert!(state.len() < 300 && state.contains('…'), "{state}");
+}
+
+/// WCAG 2: text of this size needs 4.5 to 1.
+#[test]
+fn what_is_text_can_be_read_on_its_paper_in_each_of_the_three_schemes() {
+    let light = |hex: &str| {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")) / 255.0;
+            if value <= 0.03928 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+    };
+    let schemes: Vec<&str> = include_str!("page.css").split(":root{").skip(1).collect();
+    assert_eq!(schemes.len(), 3);
+    for scheme in schemes {
+        let (colours, _) = scheme.split_once('}').expect("its end");
+        let colour = |name: &str| {
+            let (_, rest) =
+                colours.split_once(&format!("--{name}:#")).unwrap_or_else(|| panic!("no {name}: {colours}"));
+            let hex = rest.split([';', '}']).next().expect("a colour");
+            if hex.len() == 3 { hex.chars().flat_map(|digit| [digit, digit]).collect() } else { hex.to_owned() }
+        };
+        let paper = light(&colour("paper"));
+        for text in ["ink", "quiet", "bad", "warn-ink"] {
+            let ink = light(&colour(text));
+            let contrast = (paper.max(ink) + 0.05) / (paper.min(ink) + 0.05);
+            assert!(contrast >= 4.5, "{text}: {contrast:.2}: {colours}");
+        }
+    }
+}

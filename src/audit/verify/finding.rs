@@ -5,6 +5,7 @@ use std::fmt;
 use super::super::chain::ChainId;
 use super::super::entry::Entry;
 use super::super::sanitise_up_to;
+use super::room::MOST_CHAINS;
 
 /// Where an entry stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,6 +60,10 @@ pub enum Problem {
     OtherHead,
     #[error("it is there again{}, and too far away from the first time to be compared", up_to(*to))]
     NotCompared { to: Option<u64> },
+    #[error(
+        "it is of one more chain than {MOST_CHAINS}, and no more are verified at once: give the files of some hosts, or --uid"
+    )]
+    TooMany,
     #[error("it and others are too scattered for their order to be found out")]
     Scattered,
     #[error("the checkpoint was changed: {0}")]
@@ -82,6 +87,7 @@ impl Problem {
             Self::MissingTail { .. } => "missing-tail",
             Self::OtherHead => "other-head",
             Self::NotCompared { .. } => "not-compared",
+            Self::TooMany => "too-many",
             Self::Scattered => "scattered",
             Self::Checkpoint(_) => "checkpoint",
         }

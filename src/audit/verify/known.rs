@@ -1,5 +1,6 @@
 //! The hashes that are remembered of a run of entries, so that a copy can be compared: all of a short run, of a long one
-//! the last ones and every second, fourth, … of the rest. The memory is bounded, however long the run is.
+//! the last ones and every second, fourth, … of the rest. How many, whoever adds says, and the memory is bounded, however long
+//! the run is.
 
 use std::collections::VecDeque;
 
@@ -7,8 +8,8 @@ use super::super::chain::Hash;
 
 /// The last ones that are all remembered: what a crash may have sent twice is among them.
 const RECENT: usize = 1024;
-/// How many of all.
-const MOST: usize = 65_536;
+/// How many of all, and never more.
+pub(super) const MOST: usize = 65_536;
 
 /// Of the entries `first..=last`.
 #[derive(Debug)]
@@ -42,53 +43,57 @@ impl Known {
         Some(known == hash.short())
     }
 
-    pub(super) fn push_back(&mut self, hash: &Hash) {
+    pub(super) fn push_back(&mut self, hash: &Hash, most: usize) {
         self.last += 1;
         self.recent.push_back(hash.short());
-        if self.recent.len() > RECENT {
-            self.recent.pop_front();
-        }
         if self.last.is_multiple_of(self.spacing) {
             self.spaced.push_back(hash.short());
-            self.thin_out();
         }
+        self.thin_out(most);
     }
 
-    pub(super) fn push_front(&mut self, hash: &Hash) {
-        if self.recent.len() as u64 == self.last - self.first + 1 && self.recent.len() < RECENT {
+    pub(super) fn push_front(&mut self, hash: &Hash, most: usize) {
+        if self.recent.len() as u64 == self.last - self.first + 1 && self.recent.len() < RECENT.min(most) {
             self.recent.push_front(hash.short());
         }
         self.first -= 1;
         if self.first.is_multiple_of(self.spacing) {
             self.spaced.push_front(hash.short());
-            self.thin_out();
         }
+        self.thin_out(most);
+    }
+
+    /// Forgets what is more than this, and gives its memory back.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.thin_out(most);
+        self.recent.shrink_to_fit();
+        self.spaced.shrink_to_fit();
     }
 
     /// Adds the run that follows.
-    pub(super) fn append(&mut self, mut next: Self) {
+    pub(super) fn append(&mut self, mut next: Self, most: usize) {
         let spacing = self.spacing.max(next.spacing);
         self.space_out(spacing);
         next.space_out(spacing);
         self.spaced.append(&mut next.spaced);
         if next.recent.len() as u64 == next.last - next.first + 1 {
             self.recent.append(&mut next.recent);
-            while self.recent.len() > RECENT {
-                self.recent.pop_front();
-            }
         } else {
             self.recent = next.recent;
         }
         self.last = next.last;
-        self.thin_out();
+        self.thin_out(most);
     }
 
     const fn first_spaced(&self) -> u64 {
         self.first.next_multiple_of(self.spacing)
     }
 
-    fn thin_out(&mut self) {
-        if self.spaced.len() > MOST {
+    fn thin_out(&mut self, most: usize) {
+        while self.recent.len() > RECENT.min(most) {
+            self.recent.pop_front();
+        }
+        while self.spaced.len() > most {
             self.space_out(self.spacing * 2);
         }
     }
@@ -117,7 +122,7 @@ mod tests {
 
     fn run(from: u64, to: u64) -> Known {
         let mut known = Known::new(from, &hash(from));
-        (from + 1..=to).for_each(|seq| known.push_back(&hash(seq)));
+        (from + 1..=to).for_each(|seq| known.push_back(&hash(seq), MOST));
         known
     }
 
@@ -135,9 +140,9 @@ mod tests {
     #[test]
     fn short_runs_are_known_whole_whatever_they_are_made_of() {
         let mut known = run(1000, 2000);
-        (7..1000).rev().for_each(|seq| known.push_front(&hash(seq)));
+        (7..1000).rev().for_each(|seq| known.push_front(&hash(seq), MOST));
         assert_eq!(checked(&known, 7, 2000), 1994);
-        known.append(run(2001, 5000));
+        known.append(run(2001, 5000), MOST);
         assert_eq!(checked(&known, 7, 5000), 4994);
     }
 
@@ -146,10 +151,24 @@ mod tests {
         let mut known = run(5, 200_000);
         assert!(known.spaced.len() <= MOST && known.recent.len() <= RECENT);
         assert!(checked(&known, 5, 200_000) > 40_000);
-        known.append(run(200_001, 200_010));
+        known.append(run(200_001, 200_010), MOST);
         assert_eq!(known.is(200_003, &hash(200_003)), Some(true));
         let mut short = run(3, 4);
-        short.append(known);
+        short.append(known, MOST);
         assert!(checked(&short, 3, 200_010) > 40_000);
+    }
+
+    #[test]
+    fn what_has_to_make_room_still_answers_right_and_grows_no_more() {
+        let mut known = run(5, 100_000);
+        known.limit(256);
+        assert!(known.spaced.capacity() <= 256 && known.recent.capacity() <= 256);
+        assert!(checked(&known, 5, 100_000) > 256);
+        (100_001..=120_000).for_each(|seq| known.push_back(&hash(seq), 256));
+        (1..5).rev().for_each(|seq| known.push_front(&hash(seq), 256));
+        known.append(run(120_001, 130_000), 256);
+        assert!(known.spaced.len() <= 256 && known.recent.len() <= 256);
+        assert!(checked(&known, 1, 130_000) > 256);
+        assert_eq!(known.is(130_000, &hash(130_000)), Some(true));
     }
 }

@@ -39,6 +39,8 @@ pub struct ChainReport {
     pub checkpoints: u64,
     /// The last entry that one with a good signature, checked with the key that was given, stands for.
     pub signed_up_to: Option<u64>,
+    /// When that was, as it says.
+    pub signed_at: Option<String>,
     /// Whether the head on this host was compared.
     pub has_head: bool,
     /// How many entries wait on this host for journald.
@@ -56,6 +58,10 @@ pub struct Verdict {
     pub wrong: u64,
     /// Entries that look like ours and were sent by somebody else: user id, and how many.
     pub foreign: BTreeMap<u64, u64>,
+    /// Such entries by users beyond so many that they are not told one by one.
+    pub foreign_of_more: u64,
+    /// Entries that were not verified, because there are more chains than are verified at once: a finding.
+    pub left_out: u64,
     /// Entries that are no audit events.
     pub others: u64,
 }
@@ -87,7 +93,8 @@ pub(super) fn of(id: ChainId, chain: &Chain, head: Option<(&Head, u64, &str)>) -
         entries: chain.entries,
         duplicates: chain.duplicates,
         checkpoints: chain.checkpoints,
-        signed_up_to: chain.signed,
+        signed_up_to: chain.signed.as_ref().map(|(seq, _)| *seq),
+        signed_at: chain.signed.as_ref().and_then(|(_, time)| time.clone()),
         has_head: head.is_some(),
         ..ChainReport::default()
     };

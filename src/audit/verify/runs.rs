@@ -4,9 +4,7 @@
 use super::super::chain::Hash;
 use super::finding::{Place, Problem};
 use super::known::Known;
-
-/// More runs than any journal has.
-const MOST: usize = 10_000;
+use super::room::Room;
 
 /// What the chain needs to know of an entry.
 #[derive(Debug, Clone)]
@@ -49,7 +47,7 @@ impl Run {
         }
     }
 
-    fn push_back(&mut self, item: &Item) {
+    fn push_back(&mut self, item: &Item, room: &Room) {
         self.last = item.seq;
         self.hash = item.hash;
         if self.last_boot != item.boot {
@@ -58,10 +56,10 @@ impl Run {
         if self.settled.is_none() && item.boot == self.first_boot {
             self.settled = item.settled;
         }
-        self.known.push_back(&item.hash);
+        self.known.push_back(&item.hash, room.hashes());
     }
 
-    fn push_front(&mut self, item: &Item, place: &Place) {
+    fn push_front(&mut self, item: &Item, place: &Place, room: &Room) {
         if item.boot != self.first_boot {
             self.settled = None;
         }
@@ -70,17 +68,17 @@ impl Run {
         self.first_boot.clone_from(&item.boot);
         self.settled = item.settled.or(self.settled);
         self.first_place = place.clone();
-        self.known.push_front(&item.hash);
+        self.known.push_front(&item.hash, room.hashes());
     }
 
-    fn append(&mut self, next: Self) {
+    fn append(&mut self, next: Self, room: &Room) {
         if self.settled.is_none() && next.first_boot == self.first_boot {
             self.settled = next.settled;
         }
         self.last = next.last;
         self.hash = next.hash;
         self.last_boot = next.last_boot;
-        self.known.append(next.known);
+        self.known.append(next.known, room.hashes());
     }
 }
 
@@ -121,17 +119,22 @@ impl Runs {
         &self.again
     }
 
+    /// Makes room for others.
+    pub(super) fn limit(&mut self, room: &Room) {
+        self.runs.iter_mut().for_each(|run| run.known.limit(room.hashes()));
+    }
+
     /// Whether the entry has this hash; none where it is not there, or not remembered.
     pub(super) fn is(&self, seq: u64, hash: &Hash) -> Option<bool> {
         let at = self.runs.partition_point(|run| run.last < seq);
         self.runs.get(at)?.known.is(seq, hash)
     }
 
-    pub(super) fn add(&mut self, item: &Item, place: &Place) -> Added {
+    pub(super) fn add(&mut self, item: &Item, place: &Place, room: &mut Room) -> Added {
         // The run that holds it, or the first one behind it.
         let at = self.runs.partition_point(|run| run.last < item.seq);
         if self.runs.get(at).is_some_and(|run| run.first <= item.seq) {
-            return self.add_again(at, item, place);
+            return self.add_again(at, item, place, room);
         }
         let behind = at.checked_sub(1).filter(|before| self.runs[*before].last + 1 == item.seq);
         let before = (self.runs.get(at)).is_some_and(|next| item.seq + 1 == next.first);
@@ -148,19 +151,21 @@ impl Runs {
         match (behind, before) {
             (Some(behind), true) => {
                 let next = self.runs.remove(at);
-                self.runs[behind].push_back(item);
-                self.runs[behind].append(next);
+                self.runs[behind].push_back(item, room);
+                self.runs[behind].append(next, room);
+                room.give_run();
             }
-            (Some(behind), false) => self.runs[behind].push_back(item),
-            (None, true) => self.runs[at].push_front(item, place),
-            (None, false) if self.runs.len() < MOST => self.runs.insert(at, Run::new(item, place)),
+            (Some(behind), false) => self.runs[behind].push_back(item, room),
+            (None, true) => self.runs[at].push_front(item, place, room),
+            // The first is the chain's, which has its room.
+            (None, false) if self.runs.is_empty() || room.take_run() => self.runs.insert(at, Run::new(item, place)),
             (None, false) => wrong = Some(Problem::Scattered),
         }
         wrong.map_or(Added::New, Added::Wrong)
     }
 
     /// An entry whose number is there already.
-    fn add_again(&mut self, at: usize, item: &Item, place: &Place) -> Added {
+    fn add_again(&mut self, at: usize, item: &Item, place: &Place, room: &mut Room) -> Added {
         let known = self.runs[at].known.is(item.seq, &item.hash);
         let follows = self.again.iter().position(|again| again.last + 1 == item.seq && again.hash == item.prev);
         match (known, follows) {
@@ -168,6 +173,7 @@ impl Runs {
             // Its hash covers all that it follows, so they are the same, too.
             (Some(true), Some(follows)) => {
                 self.again.swap_remove(follows);
+                room.give_copy();
                 Added::Duplicate
             }
             (Some(true), None) => Added::Duplicate,
@@ -176,7 +182,7 @@ impl Runs {
                 (again.last, again.hash) = (item.seq, item.hash);
                 Added::Duplicate
             }
-            (None, None) if self.again.len() < MOST => {
+            (None, None) if room.take_copy() => {
                 let (seq, hash) = (item.seq, item.hash);
                 self.again.push(Again { first: seq, last: seq, place: place.clone(), hash });
                 Added::Duplicate

@@ -162,6 +162,16 @@ fn copies_are_no_finding_wherever_they_come_and_others_with_their_number_are() {
     // Sent twice in one journal, as after a crash.
     let twice = trail.entries[..20].concat() + &trail.entries[15..].concat();
     assert!(verify(&[&twice]).is_good());
+    let mut verification = Verification::new(None, None);
+    let mut new = |text: &str| {
+        let mut reader = Reader::new(text.as_bytes());
+        let mut new = 0;
+        while let Some(entry) = reader.next().expect("export") {
+            new += u64::from(verification.add(entry));
+        }
+        new
+    };
+    assert_eq!((new(&part), new(&all), new(&tail)), (30, 2970, 0), "each is shown once");
     let mut forger = Trail::of(9);
     forger.add("ready", &[]);
     assert_eq!(problems(&verify(&[&all, &forger.entries[9]])), [(Some(10), "conflict")]);
@@ -261,8 +271,47 @@ fn checkpoints_are_compared_and_their_signatures_asked_for() {
     let never = |_: &Checkpoint<'_>| Err("signed by somebody else".to_owned());
     let verdict = verify_with(Verification::new(None, Some(&never)), &[&text], None);
     assert_eq!(problems(&verdict), [(Some(6), "checkpoint")]);
+    // Those since then say when, in the form of the chain.
+    const TIME: &str = "2026-11-22T19:12:00.000001Z";
+    for (time, good) in [(TIME, true), ("yesterday", false), ("", false)] {
+        let mut trail = Trail::of(5);
+        trail.add("checkpoint", &[&fields[..], &[("CRYFTTEE_TIME", time)]].concat());
+        let says = |point: &Checkpoint<'_>| point.time.filter(|time| *time == TIME).map(drop).ok_or_else(String::new);
+        let verdict = verify_with(Verification::new(None, Some(&says)), &[&trail.entries.concat()], None);
+        assert_eq!(verdict.is_good(), good, "{time}");
+        assert_eq!(verdict.chains[0].signed_at.as_deref(), good.then_some(TIME));
+    }
     // A chain that was computed again from an entry on is whole, and its checkpoints are not its own.
     let mut forged = Trail::of(4);
     forged.add("ready", &[]).add("checkpoint", &fields);
     assert_eq!(problems(&forged.verify()), [(Some(6), "checkpoint")]);
+}
+
+#[test]
+fn of_more_chains_than_have_room_the_first_is_named_and_the_rest_are_not_called_good() {
+    let one = |number: usize| {
+        let mut id = [7; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        let mut trail = Trail { last: Link::genesis(ChainId::new(id)), ..Trail::new(1) };
+        trail.add("ready", &[]).add("stopping", &[]).entries.concat()
+    };
+    let (all, more): (String, String) =
+        ((0..MOST_CHAINS).map(one).collect(), (0..3).map(|n| one(MOST_CHAINS + n)).collect());
+    let verdict = verify(&[&all]);
+    assert!(verdict.is_good() && verdict.chains.len() == MOST_CHAINS && verdict.left_out == 0);
+    let verdict = verify(&[&all, &more, &all]);
+    assert_eq!(problems(&verdict), [(Some(1), "too-many")]);
+    assert_eq!((verdict.chains.len(), verdict.entries(), verdict.left_out), (MOST_CHAINS, 2 * MOST_CHAINS as u64, 6));
+    assert!(verdict.findings[0].to_string().contains("than 4096"), "{}", verdict.findings[0]);
+}
+
+#[test]
+fn users_who_do_not_count_are_told_up_to_a_bound_and_then_counted() {
+    let entry = Trail::of(1).entries.concat();
+    let strangers: String =
+        (0..MOST_USERS + 5).map(|uid| entry.replace("_UID=990", &format!("_UID={}", 100_000 + uid))).collect();
+    let verification = Verification::new(Some(vec![990]), None);
+    let verdict = verify_with(verification, &[&entry, &strangers], None);
+    assert!(verdict.is_good());
+    assert_eq!((verdict.foreign.len(), verdict.foreign_of_more), (MOST_USERS, 5));
 }

@@ -15,9 +15,9 @@ use crate::audit::entry::{Entry, Reader};
 use crate::audit::kept::{self, Found, Seen};
 use crate::audit::source::Source;
 use crate::audit::verify::{ChainReport, CheckSignature, Checkpoint, Verdict, Verification};
-use crate::clock;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::state;
 
 pub(super) const AFTER_HELP: &str = "\
 Examples:
@@ -84,18 +84,18 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, AuditError> {
 }
 
 impl Input {
-    /// Verifies all of it, and shows each entry.
+    /// Verifies all of it, and shows each entry of the trail once.
     pub(super) fn read(&self, each: &mut dyn FnMut(&Entry)) -> Result<Outcome, AuditError> {
         let live = self.files.is_empty().then(|| self.look()).transpose()?;
         let mut uids = (!self.uid.is_empty()).then(|| self.uid.clone());
         let (mut seen, mut no_head) = (None, None);
         match live {
-            Some(Ok(found)) => {
+            Some(Ok((found, boot))) => {
                 uids = uids.or_else(|| Some(vec![u64::from(found.uid)]));
                 if found.head == Found::Damaged {
                     no_head = Some("it cannot be read as one".to_owned());
                 }
-                seen = Some(found);
+                seen = Some((found, boot));
             }
             Some(Err(error)) => no_head = Some(error.to_string()),
             None => {}
@@ -116,15 +116,15 @@ impl Input {
             let of = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
             add(Source::open(file)?, &of)?;
         }
-        let boot = clock::boot_id().unwrap_or_default().replace('-', "");
-        let verdict = verification.finish(seen.as_ref().map(|seen| (seen, boot.as_str())));
+        let verdict = verification.finish(seen.as_ref().map(|(seen, boot)| (seen, boot.as_str())));
         Ok(Outcome { verdict, no_head, passed_over })
     }
 
-    /// The state on this host, before the journal is read: what comes later is no tail that is gone.
-    fn look(&self) -> Result<io::Result<Seen>, AuditError> {
+    /// The state on this host, before the journal is read: what comes later is no tail that is gone. And which boot this is.
+    fn look(&self) -> Result<io::Result<(Seen, String)>, AuditError> {
         let settings = Settings::load(self.settings.command_line()).map_err(Error::from)?;
-        Ok(kept::look(&settings.state_dir))
+        let boot = state::this_boot(settings.state_file.as_deref()).replace('-', "");
+        Ok(kept::look(&settings.state_dir).map(|seen| (seen, boot)))
     }
 }
 
@@ -137,8 +137,9 @@ fn add_all(
     let mut reader = Reader::new(source);
     let failed = |source| AuditError::Read { of: of.to_owned(), source };
     while let Some(entry) = reader.next().map_err(failed)? {
-        verification.add(entry);
-        each(entry);
+        if verification.add(entry) {
+            each(entry);
+        }
     }
     let (passed_over, count) = (reader.passed_over(), reader.count());
     reader.into_inner().end(count)?;
@@ -157,6 +158,12 @@ fn as_text(outcome: &Outcome) -> String {
     for (uid, count) in &verdict.foreign {
         lines
             .push(format!("{count} entries with the fields of the trail were sent by user id {uid}, and do not count"));
+    }
+    if verdict.foreign_of_more > 0 {
+        lines.push(format!("{} more were sent by further users, and do not count", verdict.foreign_of_more));
+    }
+    if verdict.left_out > 0 {
+        lines.push(format!("{} entries of further chains were NOT VERIFIED", verdict.left_out));
     }
     if *passed_over > 0 {
         lines.push(format!("{passed_over} entries are too large to be of the trail"));
@@ -197,7 +204,10 @@ fn about(chain: &ChainReport) -> Vec<String> {
     match (chain.checkpoints, chain.signed_up_to) {
         (0, _) => {}
         (count, None) => lines.push(format!("  {count} checkpoints, whose signatures were not verified")),
-        (count, Some(seq)) => lines.push(format!("  {count} checkpoints, signed up to entry {seq}")),
+        (count, Some(seq)) => {
+            let at = chain.signed_at.as_ref().map_or_else(String::new, |time| format!(" at {time}"));
+            lines.push(format!("  {count} checkpoints, signed up to entry {seq}{at}"));
+        }
     }
     if chain.has_head {
         lines.push("  compared with the head on this host".to_owned());
@@ -239,6 +249,8 @@ fn as_json(outcome: &Outcome) -> serde_json::Value {
         "findings": findings,
         "findings_total": verdict.wrong,
         "foreign": foreign,
+        "foreign_of_more": verdict.foreign_of_more,
+        "left_out": verdict.left_out,
         "head_not_compared": no_head,
         "passed_over": passed_over,
     })
@@ -257,6 +269,7 @@ fn chain_as_json(chain: &ChainReport) -> serde_json::Value {
         "crash_gaps": gaps,
         "checkpoints": chain.checkpoints,
         "signed_up_to": chain.signed_up_to,
+        "signed_at": chain.signed_at,
         "head_compared": chain.has_head,
         "waiting": chain.waiting,
     })

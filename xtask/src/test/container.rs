@@ -1,17 +1,20 @@
-//! One scenario in one container: booted from a root file system that no scenario can change, by a systemd of its own.
+//! One scenario in one container: booted from a root file system that no scenario can change, by a systemd of its own. A
+//! scenario about several hosts has a container for each, on a network that leads nowhere else.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
+use sha2::{Digest as _, Sha256};
+
+use super::booted::{self, Booted};
+use super::group::Group;
+use super::host::workspace;
+use super::network::Network;
 use super::package::Package;
 use super::rootfs::{self, Suite};
 use super::scenario::{self, Scenario};
 use super::soft_tpm::SoftTpm;
-
-/// From boot to shutdown. A scenario takes seconds; whatever takes longer hangs.
-const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Runs the scenario and then ends the container with its exit code.
 const UNIT: &str = "[Unit]\nDescription=One scenario\n\
@@ -26,6 +29,7 @@ pub(super) struct Container<'a> {
 }
 
 /// How a scenario ended.
+#[derive(Debug)]
 pub(super) enum Verdict {
     Passed,
     /// The scenario found out that this host cannot show its claim.
@@ -39,99 +43,117 @@ pub(super) enum Verdict {
     },
 }
 
+/// What one container is booted with.
+struct Host<'a> {
+    /// Its name, and the network it is on. None: the container is alone.
+    named: Option<(&'a str, &'a Network)>,
+    /// The only folder that the container and this host share. It stays, for whoever wants to look.
+    share: PathBuf,
+    /// Where its writes go. None: to memory, and they are gone with the container.
+    disk: Option<PathBuf>,
+}
+
 impl Container<'_> {
     pub(super) fn run(&self, scenario: &Scenario) -> Verdict {
-        match self.boot(scenario) {
-            Ok(verdict) => verdict,
-            Err(reason) => Verdict::Failed { reason, evidence: String::new() },
-        }
+        let share = self.target.join(format!("systemd-tests/{}/{}", self.suite, scenario.name));
+        let verdict = make_anew(&share).and_then(|()| match scenario.hosts.as_slice() {
+            [] => self.run_alone(scenario, share),
+            hosts => self.run_together(scenario, hosts, &share),
+        });
+        verdict.unwrap_or_else(|reason| Verdict::Failed { reason, evidence: String::new() })
     }
 
-    fn boot(&self, scenario: &Scenario) -> Result<Verdict, String> {
-        // The only folder that the container and the host share. It stays, for whoever wants to look.
-        let share = self.target.join(format!("systemd-tests/{}/{}", self.suite, scenario.name));
-        make_anew(&share)?;
-        let disk = share.with_extension("disk");
-        if scenario.boots > 1 {
-            for folder in ["upper", "work", "root"] {
-                make_anew(&disk.join(folder))?;
-            }
-        }
+    fn run_alone(&self, scenario: &Scenario, share: PathBuf) -> Result<Verdict, String> {
+        let disk = (scenario.boots > 1).then(|| share.with_extension("disk"));
+        disk.iter().try_for_each(|disk| make_disk(disk))?;
+        let host = Host { named: None, share, disk };
         let mut verdict = Verdict::Passed;
         for boot in 1..=scenario.boots {
-            verdict = self.boot_once(scenario, boot, &share, (scenario.boots > 1).then_some(&disk))?;
+            let _tpm = match scenario.tpm.then(|| SoftTpm::start(&host.share)).transpose() {
+                Ok(tpm) => tpm,
+                Err(reason) => return Ok(Verdict::Skipped { reason }),
+            };
+            let _alone = rootfs::lock(self.target)?;
+            verdict = booted::all([self.boot(scenario, boot, &host)?].into())?;
             if !matches!(verdict, Verdict::Passed) {
                 break;
             }
         }
-        if scenario.boots > 1 {
-            remove(&disk)?;
-        }
+        host.disk.iter().try_for_each(|disk| remove(disk))?;
         Ok(verdict)
     }
 
-    fn boot_once(
-        &self,
-        scenario: &Scenario,
-        boot: u32,
-        share: &Path,
-        disk: Option<&PathBuf>,
-    ) -> Result<Verdict, String> {
+    fn run_together(&self, scenario: &Scenario, hosts: &[String], share: &Path) -> Result<Verdict, String> {
+        let _alone = rootfs::lock(self.target)?;
+        let network = Network::make()?;
+        let disks = share.with_extension("disk");
+        let mut all = Vec::new();
+        for name in hosts {
+            let (own, disk) = (share.join(name), disks.join(name));
+            make_anew(&own)?;
+            make_disk(&disk)?;
+            identify(&disk, name)?;
+            all.push(Host { named: Some((name, &network)), share: own, disk: Some(disk) });
+        }
+        let booted = all.iter().map(|host| self.boot(scenario, 1, host)).collect::<Result<_, _>>()?;
+        let verdict = booted::all(booted)?;
+        remove(&disks)?;
+        Ok(verdict)
+    }
+
+    fn boot(&self, scenario: &Scenario, boot: u32, host: &Host<'_>) -> Result<Booted, String> {
+        let share = &host.share;
         let describe = |error: std::io::Error| format!("prepare {}: {error}", share.display());
-        let passed = share.join("passed");
         // Of the boot before.
-        match fs::remove_file(&passed) {
+        match fs::remove_file(share.join(booted::PASSED)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(describe(error)),
             _ => {}
         }
         let unit = share.join("scenario.service");
-        fs::write(&unit, format!("{UNIT}{}\nEnvironment=BOOT={boot}\n", scenario.name)).map_err(describe)?;
+        let name = host.named.map_or("", |(name, _)| name);
+        let text = format!("{UNIT}{}\nEnvironment=BOOT={boot} HOST={name}\n", scenario.name);
+        fs::write(&unit, text).map_err(describe)?;
         let console = File::create(share.join("console")).map_err(describe)?;
         let errors = console.try_clone().map_err(describe)?;
 
-        let _tpm = match scenario.tpm.then(|| SoftTpm::start(share)).transpose() {
-            Ok(tpm) => tpm,
-            Err(reason) => return Ok(Verdict::Skipped { reason }),
-        };
-        let _alone = rootfs::lock(self.target)?;
-        let mut container = self
-            .nspawn(share, &unit, disk)
+        let mut nspawn = self.nspawn(host, &unit);
+        let group = no_systemd_here().then(Group::make).transpose()?;
+        if let Some(group) = &group {
+            nspawn = group.enter(&nspawn);
+        }
+        let container = nspawn
             .stdin(Stdio::null())
             .stdout(console)
             .stderr(errors)
             .spawn()
             .map_err(|error| format!("start systemd-nspawn: {error}"))?;
-        let ended = wait(&mut container).map_err(|error| format!("wait for systemd-nspawn: {error}"))?;
-        let passed = passed.exists();
-        Ok(match ended {
-            // The exit code alone would also be 0 for a container that was shut down before the scenario's end.
-            Some(status) if status.success() && passed => match told(share, "SKIPPED: ") {
-                Some(reason) => Verdict::Skipped { reason },
-                None => Verdict::Passed,
-            },
-            Some(status) => Verdict::Failed { reason: reason(share, status), evidence: evidence(share) },
-            None => Verdict::Failed {
-                reason: format!("not at an end after {} s; killed", DEADLINE.as_secs()),
-                evidence: evidence(share),
-            },
-        })
+        Ok(Booted::new(container, name, share.clone(), group))
     }
 
-    fn nspawn(&self, share: &Path, unit: &Path, disk: Option<&PathBuf>) -> Command {
-        let mut nspawn = disk.map_or_else(|| self.in_memory(), |disk| self.on_disk(disk));
+    fn nspawn(&self, host: &Host<'_>, unit: &Path) -> Command {
+        let mut nspawn = host.disk.as_ref().map_or_else(|| self.in_memory(), |disk| self.on_disk(disk));
         nspawn.args(["--quiet", "--register=no", "--console=pipe", "--boot"]);
-        // Loopback only: the signer's port is free whatever runs on this host, and no scenario can reach out.
-        nspawn.arg("--private-network");
-        if !Path::new("/run/systemd/system").exists() {
-            // No systemd on this host that could make a control group for the container.
+        if no_systemd_here() {
             nspawn.arg("--keep-unit");
         }
         let bind = |from: &Path, to: &str| format!("{}:{to}", from.display());
-        nspawn.arg("--bind").arg(bind(share, "/share"));
+        match host.named {
+            // Loopback only: the signer's port is free whatever runs on this host, and no scenario can reach out.
+            None => drop(nspawn.arg("--private-network")),
+            Some((name, network)) => {
+                nspawn.arg(format!("--machine={name}-{}", std::process::id()));
+                nspawn.arg(format!("--network-bridge={}", network.name()));
+                // What the hosts' operators carry from one to another by hand.
+                let all = host.share.parent().unwrap_or(&host.share);
+                nspawn.arg("--bind").arg(bind(all, "/hosts"));
+            }
+        }
+        nspawn.arg("--bind").arg(bind(&host.share, "/share"));
         nspawn.arg("--bind-ro").arg(bind(&self.package.tree, "/package"));
         nspawn.arg("--bind-ro").arg(bind(&self.package.packages, "/packages"));
         nspawn.arg("--bind-ro").arg(bind(&scenario::folder(), "/scenarios"));
-        nspawn.arg("--bind-ro").arg(bind(&super::host::workspace().join("README.md"), "/README.md"));
+        nspawn.arg("--bind-ro").arg(bind(&workspace().join("README.md"), "/README.md"));
+        nspawn.arg("--bind-ro").arg(bind(&workspace().join("docs"), "/docs"));
         nspawn.arg("--bind-ro").arg(bind(unit, "/etc/systemd/system/scenario.service"));
         nspawn.args(["systemd.unit=multi-user.target", "systemd.wants=scenario.service"]);
         nspawn
@@ -144,7 +166,7 @@ impl Container<'_> {
         nspawn
     }
 
-    /// Writes go to a folder, where the next boot of the same scenario finds them. The overlay is mounted in a mount namespace
+    /// Writes go to a folder, where the next boot of the same scenario finds them, and which no other container has. The overlay is mounted in a mount namespace
     /// of the container's own, so it is gone with the container, also when that is killed.
     fn on_disk(&self, disk: &Path) -> Command {
         const MOUNT_AND_BOOT: &str = r#"mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root" &&
@@ -153,6 +175,25 @@ impl Container<'_> {
         unshare.args(["--mount", "sh", "-c", MOUNT_AND_BOOT, "sh"]).arg(&self.root).arg(disk);
         unshare
     }
+}
+
+/// Whether no systemd on this host could make a control group for a container.
+fn no_systemd_here() -> bool {
+    !Path::new("/run/systemd/system").exists()
+}
+
+/// Gives the host a name and a machine-id of its own; those in the root file system are this host's, and one for all.
+fn identify(disk: &Path, name: &str) -> Result<(), String> {
+    let id = Sha256::digest(name)[..16].iter().fold(String::new(), |id, byte| id + &format!("{byte:02x}"));
+    let etc = disk.join("upper/etc");
+    fs::create_dir_all(&etc)
+        .and_then(|()| fs::write(etc.join("machine-id"), id + "\n"))
+        .and_then(|()| fs::write(etc.join("hostname"), format!("{name}\n")))
+        .map_err(|error| format!("write into {}: {error}", etc.display()))
+}
+
+fn make_disk(disk: &Path) -> Result<(), String> {
+    ["upper", "work", "root"].iter().try_for_each(|folder| make_anew(&disk.join(folder)))
 }
 
 fn make_anew(folder: &Path) -> Result<(), String> {
@@ -166,70 +207,5 @@ fn remove(folder: &Path) -> Result<(), String> {
             Err(format!("remove {}: {error}", folder.display()))
         }
         _ => Ok(()),
-    }
-}
-
-/// The end of the container, or none if it had to be killed.
-fn wait(container: &mut Child) -> std::io::Result<Option<ExitStatus>> {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = container.try_wait()? {
-            return Ok(Some(status));
-        }
-        if start.elapsed() > DEADLINE {
-            // The container's init dies with systemd-nspawn, and everything in it with init.
-            container.kill()?;
-            container.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// What the scenario said last after `word`.
-fn told(share: &Path, word: &str) -> Option<String> {
-    let output = fs::read(share.join("output")).unwrap_or_default();
-    let output = String::from_utf8_lossy(&output);
-    output.lines().rev().find_map(|line| line.strip_prefix(word)).map(str::to_owned)
-}
-
-/// The claim that did not hold, as the scenario said it.
-fn reason(share: &Path, status: ExitStatus) -> String {
-    let output = share.join("output").metadata().map_or(0, |output| output.len());
-    match told(share, "FAILED: ") {
-        Some(claim) => format!("FAILED: {claim}"),
-        None if output == 0 => format!("the container ended with {status} before the scenario began"),
-        None => format!("a command of the scenario failed ({status})"),
-    }
-}
-
-fn evidence(share: &Path) -> String {
-    let mut all = String::new();
-    // What the console has is of use only where the scenario did not begin.
-    for name in ["output", "journal", "console"] {
-        if name == "console" && !all.is_empty() {
-            break;
-        }
-        let text = fs::read(share.join(name)).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        if !text.trim().is_empty() {
-            all.push_str(&format!("--- {name}\n{}\n", text.trim_end()));
-        }
-    }
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_scenario_said_last_is_what_is_reported_and_a_word_inside_a_line_is_not() {
-        let share = tempfile::tempdir().expect("a folder");
-        assert_eq!(told(share.path(), "SKIPPED: "), None);
-        let output = "it was not SKIPPED: no\nSKIPPED: first\n\u{ff}\nSKIPPED: no memory\nmore\n";
-        fs::write(share.path().join("output"), output).expect("write");
-        assert_eq!(told(share.path(), "SKIPPED: ").as_deref(), Some("no memory"));
-        assert_eq!(told(share.path(), "FAILED: "), None);
     }
 }

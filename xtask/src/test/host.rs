@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 pub(super) use crate::stage::workspace;
 
 /// A program that the tests call, and the Debian package that has it.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     ("systemd-nspawn", "systemd-container"),
     ("debootstrap", "debootstrap"),
+    ("ip", "iproute2"),
     ("openssl", "openssl"),
     ("minisign", "minisign"),
     ("dpkg-shlibdeps", "dpkg-dev"),

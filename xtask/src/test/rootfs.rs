@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// What is in a root file system besides what Debian calls essential. rpm is for trying the `.rpm` packages.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,rpm";
+/// What is in a root file system besides what Debian calls essential. rpm is for trying the `.rpm` packages; what comes
+/// after it for hosts that send their journals to one another.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,rpm,systemd-journal-remote,openssl,iproute2";
 /// Says which packages a root file system was made with, so that a changed list makes a new one.
 const STAMP: &str = ".made-with";
 

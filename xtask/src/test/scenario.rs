@@ -10,18 +10,32 @@ pub(super) struct Scenario {
     pub(super) boots: u32,
     /// Whether it gets a TPM, at `/share/tpm.sock`: `# tpm: yes` in the script.
     pub(super) tpm: bool,
+    /// The hosts that run the script at the same time, on a network of their own: `# hosts: collector validator` in the
+    /// script. Its `HOST` says which it is. None: one host, without a network.
+    pub(super) hosts: Vec<String>,
 }
 
 impl Scenario {
-    /// Errors: the script cannot be read, or asks for no number of boots.
+    /// Errors: the script cannot be read, or asks for what there is not.
     fn read(script: &Path, name: &str) -> Result<Self, String> {
         let text = std::fs::read_to_string(script).map_err(|error| format!("read {}: {error}", script.display()))?;
-        let boots = match text.lines().find_map(|line| line.strip_prefix("# boots: ")) {
-            Some(number) => number.parse().map_err(|_| format!("{}: boots: {number}", script.display()))?,
+        Self::parse(&text, name).map_err(|wrong| format!("{}: {wrong}", script.display()))
+    }
+
+    fn parse(text: &str, name: &str) -> Result<Self, String> {
+        let asked = |what: &str| text.lines().find_map(|line| line.strip_prefix(what));
+        let boots = match asked("# boots: ") {
+            Some(number) => number.parse().map_err(|_| format!("boots: {number}"))?,
             None => 1,
         };
+        let hosts: Vec<String> = asked("# hosts: ").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
         let tpm = text.lines().any(|line| line == "# tpm: yes");
-        Ok(Self { name: name.to_owned(), boots, tpm })
+        // Each is the name of a folder and of a host.
+        let is_name = |host: &String| host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if !hosts.iter().all(is_name) || (!hosts.is_empty() && (boots > 1 || tpm)) {
+            return Err(format!("hosts {hosts:?}, each booted {boots} times, a TPM: {tpm}"));
+        }
+        Ok(Self { name: name.to_owned(), boots, tpm, hosts })
     }
 }
 
@@ -45,4 +59,21 @@ pub(super) fn all() -> Result<Vec<Scenario>, String> {
     }
     all.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_says_how_often_and_on_which_hosts_it_runs() {
+        let parse = |text| Scenario::parse(text, "x");
+        let plain = parse("#!/bin/sh\nstart_all\n").expect("a script");
+        assert_eq!((plain.boots, plain.hosts.len()), (1, 0));
+        assert_eq!(parse("#!/bin/sh\n# boots: 2\n").expect("a script").boots, 2);
+        assert_eq!(parse("# hosts: collector validator-a\n").expect("a script").hosts, ["collector", "validator-a"]);
+        for wrong in ["# boots: two\n", "# hosts: ../up\n", "# hosts: a b\n# boots: 2\n"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

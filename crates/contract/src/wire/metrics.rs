@@ -14,6 +14,9 @@ pub const KINDS: [&str; 7] = ["status", "attestation", "bls_register", "tls_regi
 /// The code of a request that was answered as asked; every other code is one of the API's errors.
 pub const OK: &str = "ok";
 
+/// The code of a request that its client may not make.
+pub const FORBIDDEN: &str = "forbidden";
+
 /// How many codes a kind may have.
 const CODES: usize = 32;
 
@@ -22,6 +25,9 @@ const CODES: usize = 32;
 pub struct Metrics {
     /// Requests over the public socket or address.
     pub requests: Vec<RequestMetrics>,
+    /// The user who was denied last; none where nobody was, or nobody who is known by number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied_uid: Option<u32>,
 }
 
 /// The requests of one kind.
@@ -67,7 +73,7 @@ mod tests {
 
     #[test]
     fn only_what_a_sidecar_counts_is_sound() {
-        let sound = |requests: Vec<RequestMetrics>| Metrics { requests }.is_sound();
+        let sound = |requests: Vec<RequestMetrics>| Metrics { requests, denied_uid: None }.is_sound();
         let buckets = BOUNDS_US.len() + 1;
         assert!(sound(Vec::new()) && sound(KINDS.iter().map(|kind| of(kind, OK, buckets)).collect()));
         for bad in [

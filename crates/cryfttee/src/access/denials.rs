@@ -17,18 +17,21 @@ struct Window {
     since: Instant,
     told: u32,
     untold: u64,
+    /// Who was denied last.
+    uid: Option<u32>,
 }
 
 impl Default for Denials {
     fn default() -> Self {
-        Self(Mutex::new(Window { since: Instant::now(), told: 0, untold: 0 }))
+        Self(Mutex::new(Window { since: Instant::now(), told: 0, untold: 0, uid: None }))
     }
 }
 
 impl Denials {
     /// Counts one. Some: tell it, and how many before it were not told.
-    pub(crate) fn count(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn count(&self, uid: Option<u32>, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        window.uid = uid;
         if now.saturating_duration_since(window.since) >= WINDOW {
             window.since = now;
             window.told = 0;
@@ -39,6 +42,11 @@ impl Denials {
         }
         window.told += 1;
         Some(std::mem::take(&mut window.untold))
+    }
+
+    /// The user who was denied last, for the verifier.
+    pub(crate) fn last_uid(&self) -> Option<u32> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).uid
     }
 
     /// How many were not told so far; to be told now, because no other denial may follow.
@@ -55,14 +63,17 @@ mod tests {
     fn a_flood_is_told_in_part_and_counted_whole() {
         let denials = Denials::default();
         let start = Instant::now();
-        let told = (0..1000).filter(|_| denials.count(start).is_some()).count();
+        let told = (0..1000).filter(|_| denials.count(Some(1), start).is_some()).count();
         assert_eq!(told, 20);
-        assert_eq!(denials.count(start + WINDOW), Some(980), "the next window says how many went before it");
-        assert_eq!(denials.count(start + WINDOW), Some(0));
+        assert_eq!(denials.count(Some(2), start + WINDOW), Some(980), "the next window says how many went before it");
+        assert_eq!(denials.count(Some(2), start + WINDOW), Some(0));
         assert_eq!(denials.take_untold(), 0);
         for _ in 0..25 {
-            denials.count(start + WINDOW);
+            denials.count(Some(2), start + WINDOW);
         }
         assert_eq!(denials.take_untold(), 7);
+        assert_eq!(denials.last_uid(), Some(2));
+        denials.count(None, start);
+        assert_eq!(denials.last_uid(), None, "one on TCP has no number");
     }
 }

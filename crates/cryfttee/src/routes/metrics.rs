@@ -1,5 +1,6 @@
 //! `GET /v1/runtime/metrics`, on `control` only.
 
+use contract::wire::Metrics;
 use hyper::StatusCode;
 
 use super::{Answer, json};
@@ -7,5 +8,6 @@ use crate::Sidecar;
 
 /// 200 with what was counted so far.
 pub(super) fn answer(sidecar: &Sidecar) -> Answer {
-    json(StatusCode::OK, &sidecar.counters().read())
+    let metrics = Metrics { denied_uid: sidecar.denials().last_uid(), ..sidecar.counters().read() };
+    json(StatusCode::OK, &metrics)
 }
