@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use contract::wire::{Attestation, StakingStatus, path};
 use contract::{Bytes, Digest, NodeId};
 
-use crate::stage::{self, CallError, DigestError, Stage, StageError, Unit, UnitError};
+use crate::stage::{self, CallError, DigestError, Profile, Stage, StageError, Unit, UnitError};
 
 mod report;
 mod say;
@@ -90,7 +90,7 @@ pub(crate) fn run(args: DemoArgs) -> ExitCode {
 fn show(args: &DemoArgs, say: &Say) -> Result<(), DemoError> {
     say.heading("Build");
     say.note("cargo build --release: cryftgo-tee (the verifier), cryfttee (the sidecar), cryfttee-devsigner");
-    let stage = Stage::set("demo-")?;
+    let stage = Stage::set("demo-", Profile::Release)?;
     say.note(&format!("everything below lives in {} and goes when this ends", stage.folder.path().display()));
     say.note(&format!("development signer (Web3Signer's place): {}", stage.signer.url));
 

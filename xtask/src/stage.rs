@@ -15,7 +15,7 @@ mod process;
 mod signer;
 mod unit;
 
-pub(crate) use binaries::{Binaries, BuildError, cargo, cargo_home, workspace};
+pub(crate) use binaries::{Binaries, BuildError, Profile, cargo, cargo_home, workspace};
 pub(crate) use by_hand::ByHand;
 pub(crate) use client::{CallError, get, post};
 pub(crate) use folder::{Folder, FolderError};
@@ -50,8 +50,8 @@ pub(crate) enum StageError {
 
 impl Stage {
     /// Builds the binaries, makes a private folder, and starts the dev signer in it.
-    pub(crate) fn set(prefix: &str) -> Result<Self, StageError> {
-        let binaries = Binaries::build()?;
+    pub(crate) fn set(prefix: &str, profile: Profile) -> Result<Self, StageError> {
+        let binaries = Binaries::build(profile)?;
         // After the build: until here Ctrl-C must stop cargo, from here on it must stop what we started.
         let interrupt = Interrupt::listen()?;
         let folder = Folder::make(prefix, &binaries.target)?;

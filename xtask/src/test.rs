@@ -7,7 +7,7 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::stage::Binaries;
+use crate::stage::{Binaries, Profile};
 
 mod booted;
 mod cargo;
@@ -136,7 +136,7 @@ fn run_scenarios(host: Result<(), String>, suites: &[Suite], scenarios: &[Scenar
         println!("FAIL {each} scenarios under a real systemd: {reason}");
         Tally { failed: each, ..Tally::default() }
     };
-    let binaries = match Binaries::build() {
+    let binaries = match Binaries::build(Profile::Shipped) {
         Ok(binaries) => binaries,
         Err(error) => return all_failed(error.to_string()),
     };

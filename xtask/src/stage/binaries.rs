@@ -15,6 +15,34 @@ pub(crate) struct Binaries {
     pub(crate) target: PathBuf,
 }
 
+/// How they are built; Cargo.toml has the two.
+#[derive(Clone, Copy)]
+pub(crate) enum Profile {
+    /// In little time.
+    Release,
+    /// As they are packaged.
+    Shipped,
+}
+
+impl Profile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Shipped => "shipped",
+        }
+    }
+
+    const fn selection(self) -> &'static [&'static str] {
+        match self {
+            // That of `cargo xtask test`: with another one cargo would choose other features for the dependencies, and
+            // compile most of them once more.
+            Self::Release => &[],
+            // What is not shipped need not be linked as a whole, and no feature is there for its sake.
+            Self::Shipped => &["--exclude", "xtask"],
+        }
+    }
+}
+
 /// Why the programs are not there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
@@ -36,12 +64,12 @@ struct Artifact {
 }
 
 impl Binaries {
-    /// Runs `cargo build --release` for the three programs, with cargo's progress on stderr.
-    pub(crate) fn build() -> Result<Self, BuildError> {
-        Self::build_with(None)
+    /// Runs `cargo build` for the three programs, with cargo's progress on stderr.
+    pub(crate) fn build(profile: Profile) -> Result<Self, BuildError> {
+        Self::build_with(profile, None)
     }
 
-    /// The same for packages: with no path of this machine in the programs. Whoever sets RUSTFLAGS to just that for all that is
+    /// The same for packages: as they are shipped, with no path of this machine in the programs. Whoever sets RUSTFLAGS to just that for all that is
     /// built, as `.ci/run` does, compiles once.
     pub(crate) fn build_without_paths() -> Result<Self, BuildError> {
         let remaps = |flags: &std::ffi::OsString| flags.to_string_lossy().contains("--remap-path-prefix");
@@ -49,14 +77,13 @@ impl Binaries {
             let [cargo_home, workspace] = [cargo_home(), workspace()].map(|folder| folder.display().to_string());
             format!("--remap-path-prefix={cargo_home}=/cargo --remap-path-prefix={workspace}=/source").into()
         });
-        Self::build_with(Some(flags))
+        Self::build_with(Profile::Shipped, Some(flags))
     }
 
-    fn build_with(flags: Option<std::ffi::OsString>) -> Result<Self, BuildError> {
+    fn build_with(profile: Profile, flags: Option<std::ffi::OsString>) -> Result<Self, BuildError> {
         let mut build = cargo()
-            // The selection of `cargo xtask test`: with another one cargo would choose other features for the
-            // dependencies, and compile most of them once more.
-            .args(["build", "--release", "--locked", "--workspace", "--bins"])
+            .args(["build", "--profile", profile.name(), "--locked", "--workspace", "--bins"])
+            .args(profile.selection())
             .args(["--message-format", "json-render-diagnostics"])
             .envs(flags.map(|flags| ("RUSTFLAGS", flags)))
             .current_dir(workspace())
