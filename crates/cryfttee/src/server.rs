@@ -197,7 +197,7 @@ impl Door {
                 () = draining.clone().lingered() => return,
             };
             match greeted {
-                Ok(Ok(stream)) => connection::serve(stream, client, sidecar, draining).await,
+                Ok(Ok(stream)) => connection::serve::<L>(stream, client, sidecar, draining).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
                 Err(_) => tracing::debug!("a connection was closed: its handshake took too long"),
             }

@@ -1,10 +1,14 @@
-//! The only unsafe code of the sidecar: taking ownership of the file descriptors it was started with, and asking for the
-//! groups of a client.
+//! The only unsafe code of the sidecar: taking ownership of the file descriptors it was started with, asking for the groups
+//! of a client, and having the runtime watch a client's socket for less than it would by itself.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The first inherited descriptor (systemd protocol: `SD_LISTEN_FDS_START`).
 const FIRST: RawFd = 3;
@@ -32,6 +36,15 @@ fn take(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl has just shown that `fd` is open; the parent gave it to this process, nothing here has opened
     // files yet, and TAKEN lets each number through once, so OwnedFd is its only owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Has the runtime watch a socket for nothing but `interest`.
+///
+/// # Errors
+/// Those of `epoll_ctl`; the socket is closed then.
+pub(crate) fn watch(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    // SAFETY: a UnixStream owns its descriptor: it stays open, and the same, for as long as the AsyncFd holds it.
+    unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
 }
 
 /// The supplementary groups of whoever connected this unix socket (`SO_PEERGROUPS`), as they were at that moment.

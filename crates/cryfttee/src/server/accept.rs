@@ -13,36 +13,23 @@ use tokio_rustls::server::TlsStream;
 use crate::access::Who;
 use crate::sys;
 
-/// What requests are read from.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The socket, where it is a unix one.
-    fn as_unix(&mut self) -> Option<&mut UnixStream> {
-        None
-    }
-}
-
-impl Stream for UnixStream {
-    fn as_unix(&mut self) -> Option<&mut UnixStream> {
-        Some(self)
-    }
-}
-
-impl Stream for TcpStream {}
-
-impl Stream for TlsStream<TcpStream> {}
-
 /// A listener; unix, TCP and TLS differ in this and in nothing else.
 pub(super) trait Accept: Send + Sync + 'static {
     /// As it comes out of the queue.
     type Raw: Send + 'static;
     /// As requests are read from it.
-    type Stream: Stream;
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection.
     fn next(&self) -> impl Future<Output = io::Result<Self::Raw>> + Send;
 
     /// Makes it ready for requests; where there is a handshake, this is it.
     fn greet(&self, raw: Self::Raw) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+
+    /// The socket itself, where it is a unix one and the short way may be tried on it.
+    fn as_unix(stream: Self::Stream) -> Result<UnixStream, Self::Stream> {
+        Err(stream)
+    }
 
     /// Who connected; with the supplementary groups where they matter.
     fn who(raw: &Self::Raw, with_groups: bool) -> Who;
@@ -61,6 +48,10 @@ impl Accept for UnixListener {
 
     fn greet(&self, raw: UnixStream) -> impl Future<Output = io::Result<UnixStream>> + Send + 'static {
         ready(Ok(raw))
+    }
+
+    fn as_unix(stream: UnixStream) -> Result<UnixStream, UnixStream> {
+        Ok(stream)
     }
 
     fn who(raw: &UnixStream, with_groups: bool) -> Who {

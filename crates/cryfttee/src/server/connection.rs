@@ -11,9 +11,10 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::accept::Stream;
+use super::accept::Accept;
 use super::bell::Bell;
 use super::drain::Draining;
 use super::pace::{Pace, Paced};
@@ -33,22 +34,44 @@ const READ_BUFFER: usize = 16 * 1024;
 ///
 /// Requests to sign, as nodes write them, are served the short way. The first that is anything else is for hyper, and
 /// so is what comes after it on this connection.
-pub(super) async fn serve<S: Stream>(mut stream: S, client: Arc<Client>, sidecar: Arc<Sidecar>, draining: Draining) {
-    let role = client.role;
+pub(super) async fn serve<L: Accept>(
+    stream: L::Stream,
+    client: Arc<Client>,
+    sidecar: Arc<Sidecar>,
+    draining: Draining,
+) {
     let pace = Arc::new(Pace::start());
-    let mut nurse = Nurse::new(role, &pace, *sidecar.limits(), draining.clone());
-    let mut before = Vec::new();
-    if role == Role::Api
-        && client.is_free()
-        && let Some(socket) = stream.as_unix()
-    {
+    let mut nurse = Nurse::new(client.role, &pace, *sidecar.limits(), draining.clone());
+    if client.role == Role::Control || !client.is_free() {
+        return serve_with_hyper(stream, Vec::new(), nurse, client, sidecar, draining).await;
+    }
+    let socket = match L::as_unix(stream) {
+        Ok(socket) => socket,
+        Err(stream) => return serve_with_hyper(stream, Vec::new(), nurse, client, sidecar, draining).await,
+    };
+    let left = {
         let serving = pin!(short::serve(socket, &sidecar, &pace, &draining));
         // Idle means that nothing of a request is here and nothing of an answer is still to go.
-        match nurse.tend(serving, |_| ControlFlow::Break(())).await {
-            Some(Left::Over(read)) => before = read,
-            Some(Left::Ended) | None => return,
-        }
+        nurse.tend(serving, |_| ControlFlow::Break(())).await
+    };
+    match left {
+        Some(Left::Over(socket, read)) => serve_with_hyper(socket, read, nurse, client, sidecar, draining).await,
+        Some(Left::Ended) | None => {}
     }
+}
+
+async fn serve_with_hyper<S, W>(
+    stream: S,
+    before: Vec<u8>,
+    mut nurse: Nurse<W>,
+    client: Arc<Client>,
+    sidecar: Arc<Sidecar>,
+    draining: Draining,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    W: Future<Output = ()>,
+{
+    let (role, pace) = (client.role, Arc::clone(&nurse.pace));
     let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace), before });
     let service = service_fn(|request| {
         let (sidecar, client, pace, draining) = (&sidecar, &client, &pace, &draining);
