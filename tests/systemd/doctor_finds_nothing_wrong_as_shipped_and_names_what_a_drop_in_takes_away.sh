@@ -12,6 +12,17 @@ for name in configuration memfd pidfd namespaces unit hardening users socket bin
     check "$name" ok || fail "$name is not ok: $(cryftgo-tee doctor)"
 done
 
+# A service keeps the watchdog that it was started with, and systemd says so: it is off from the next start.
+dropin cryftgo-tee.service <<'END'
+[Service]
+WatchdogSec=0
+END
+systemctl restart cryftgo-tee.service
+code=0
+cryftgo-tee doctor --json >/tmp/doctor || code=$?
+same "the exit code of doctor without a watchdog" 78 "$code"
+has /tmp/doctor 'WatchdogSec= is off' || fail "WatchdogSec=0 is not named: $(cryftgo-tee doctor)"
+
 dropin cryftgo-tee.service <<'END'
 [Service]
 RestrictNamespaces=no
