@@ -1,10 +1,9 @@
 //! The short way of a request to sign.
 //!
 //! A node asks for signatures all day, on a connection that it keeps, each time with the same few lines and a body of a
-//! few hundred bytes. Such a request is read here, without hyper, which would take half of the time that a signature
-//! costs the sidecar. A request that is anything else, or that has not arrived whole, is not judged here: all that was
-//! read goes to hyper, which serves the connection from then on.
-
+//! few hundred bytes. Such a request is read here, without hyper; docs/sidecar.md has what that saves. A request that is
+//! anything else, or that has not arrived whole, is not judged here: all that was read goes to hyper, which serves the
+//! connection from then on.
 //!
 //! Here the socket is watched for reading alone. A unix socket says that there is room for writing each time that its
 //! client has read an answer: that would wake this process, and the kernel's bookkeeping of it, once more for each
