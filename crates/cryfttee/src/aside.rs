@@ -2,7 +2,7 @@
 
 use tokio::task::{JoinError, spawn_blocking};
 
-/// Does `work`: at once, or, where it is `long`, on a thread of its own. One thread serves all connections, because a
+/// Does `work`: at once, or, where it is `long`, on a thread of its own. One thread serves many connections, because a
 /// request here waits far more than it computes; what takes milliseconds (a list of thousands of keys) is the exception.
 ///
 /// # Errors

@@ -46,6 +46,7 @@ pub mod cli;
 mod client;
 pub mod config;
 mod counters;
+mod crew;
 mod evidence;
 mod gate;
 mod guard;

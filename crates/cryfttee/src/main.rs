@@ -49,8 +49,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             env::VERIFIED_BINARY_HASH
         );
     }
-    // One thread: a request here waits for the signer and hardly computes, and handing it from one thread to another
-    // costs more than serving it does.
+    // One thread, which alone serves as long as there are few connections (crew.rs).
     let runtime = tokio::runtime::Builder::new_current_thread()
         // Only the resolver, the making of a key and long lists of keys leave it.
         .max_blocking_threads(4)

@@ -21,6 +21,7 @@ use drain::{Drain, Draining};
 
 use crate::access::{Rights, Who};
 use crate::client::{self, Client};
+use crate::crew::Crew;
 use crate::guard::Guard;
 use crate::listen::{Listener, Listeners, Role, Socket};
 use crate::{Protection, Sidecar};
@@ -54,6 +55,7 @@ pub async fn serve(
     let limits = sidecar.limits();
     let (drain, draining) = Drain::new(limits);
     let places = Places::new(limits.api_connections, limits.control_connections);
+    let crew = Arc::new(Crew::default());
 
     if !listeners.all.iter().any(|listener| listener.role == Role::Control) {
         sidecar.gate().open();
@@ -66,6 +68,7 @@ pub async fn serve(
             owner: socket.owner(),
             sidecar: Arc::clone(&sidecar),
             draining: draining.clone(),
+            crew: Arc::clone(&crew),
         };
         let address = socket.address();
         let cannot = |source| ServeError(address.clone(), source);
@@ -156,6 +159,7 @@ struct Door {
     owner: Option<u32>,
     sidecar: Arc<Sidecar>,
     draining: Draining,
+    crew: Arc<Crew>,
 }
 
 impl Door {
@@ -188,7 +192,7 @@ impl Door {
         let client = Arc::new(self.recognise::<L>(&stream));
         let greeting = listener.greet(stream);
         let (sidecar, draining) = (Arc::clone(&self.sidecar), self.draining.clone());
-        tokio::spawn(async move {
+        let serving = async move {
             // The place is held through the greeting as well: a client that dawdles over its handshake has one too.
             let _place = place;
             let greeted = tokio::select! {
@@ -201,7 +205,11 @@ impl Door {
                 Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
                 Err(_) => tracing::debug!("a connection was closed: its handshake took too long"),
             }
-        });
+        };
+        match self.role {
+            Role::Api => self.crew.serve(serving),
+            Role::Control => drop(tokio::spawn(serving)),
+        }
     }
 
     /// Decides what the client may do, for as long as it is connected.

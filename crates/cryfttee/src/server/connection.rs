@@ -24,7 +24,7 @@ use crate::client::Client;
 use crate::config::Limits;
 use crate::listen::Role;
 use crate::routes;
-use crate::together::together;
+use crate::together::{UnderWay, together};
 
 /// The head of a request and what is read of its body at once. hyper answers 431 to a longer head.
 const READ_BUFFER: usize = 16 * 1024;
@@ -77,6 +77,7 @@ async fn serve_with_hyper<S, W>(
         let (sidecar, client, pace, draining) = (&sidecar, &client, &pace, &draining);
         async move {
             pace.serving();
+            let _under_way = UnderWay::begin();
             let mut answer = routes::answer(sidecar, client, request).await;
             together().await;
             pace.answered();

@@ -32,7 +32,7 @@ use super::pace::Pace;
 use crate::Sidecar;
 use crate::routes;
 use crate::sys;
-use crate::together::together;
+use crate::together::{UnderWay, together};
 
 /// What is read at once, and so the longest request that goes this way.
 const ROOM: usize = 4 * 1024;
@@ -71,6 +71,7 @@ async fn serve_requests(socket: Socket, sidecar: &Sidecar, pace: &Pace, draining
                 return Ok(Left::Over(socket.unwatch()?, rest.to_vec()));
             };
             pace.serving();
+            let _under_way = UnderWay::begin();
             let signing = routes::sign(sidecar, kind, body, Instant::now());
             let Some((outcome, ended)) = socket.unless_left(signing).await else { return Ok(Left::Ended) };
             together().await;

@@ -7,14 +7,15 @@
 //!
 //! * Before a kept connection is used, it is looked whether anything arrived on it meanwhile, so a close that has
 //!   arrived is seen and the next connection is taken. (What has arrived is known without asking the kernel: the event
-//!   that brought the client's request came out of the same epoll, behind that of the close.)
+//!   that brought the client's request came out of the same epoll, behind that of the close. Each thread has its own, and
+//!   so it has connections of its own.)
 //! * Should the close arrive between that look and the first write, the kernel takes not one byte, and the request goes
 //!   out on another connection.
 //! * Once the kernel has taken a byte, a failure is reported as `signer_broke_off` and left to the client. To keep that
 //!   last window from mattering, a connection idle for 15 s, half of Web3Signer's own limit, is not used again.
 
 use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -24,11 +25,12 @@ use super::error::SignerError;
 use super::link::{ExchangeError, Link};
 use super::reply::Reply;
 use super::url::SignerUrl;
+use crate::crew::{THREADS, here};
 use crate::together::together;
 
 /// How long a connection is kept without use.
 const KEPT: Duration = Duration::from_secs(15);
-/// How many are kept.
+/// How many are kept for each thread.
 const MOST_KEPT: usize = 256;
 
 /// The longest body that is copied behind its head, so that both are one write. A longer one is not copied.
@@ -52,15 +54,15 @@ pub(super) struct Client {
     connect: Duration,
     /// What stands in every head.
     about: String,
-    /// Newest last, so that the ones that are not needed grow old.
-    kept: Mutex<Vec<(Link, Instant)>>,
+    /// Those of each thread. Newest last, so that the ones that are not needed grow old.
+    kept: [Mutex<Vec<(Link, Instant)>>; THREADS],
 }
 
 impl Client {
     pub(super) fn new(url: SignerUrl, connect: Duration) -> Self {
         // Without "Accept", eth2/sign answers bare text. eth1/sign answers text whatever is asked for.
         let about = format!(" HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\n", url.authority());
-        Self { url, connect, about, kept: Mutex::new(Vec::new()) }
+        Self { url, connect, about, kept: Default::default() }
     }
 
     pub(super) fn url(&self) -> &SignerUrl {
@@ -136,7 +138,7 @@ impl Client {
 
     fn take(&self) -> Option<Link> {
         loop {
-            let (link, since) = self.lock().pop()?;
+            let (link, since) = lock(self.kept_here()).pop()?;
             if since.elapsed() < KEPT && link.is_open() {
                 return Some(link);
             }
@@ -144,7 +146,7 @@ impl Client {
     }
 
     fn keep(&self, link: Link) {
-        let mut kept = self.lock();
+        let mut kept = lock(self.kept_here());
         if kept.len() < MOST_KEPT {
             kept.push((link, Instant::now()));
         }
@@ -152,17 +154,23 @@ impl Client {
 
     /// Closes what has not been used for long. To be called now and then.
     pub(super) fn close_idle(&self) {
-        let mut kept = self.lock();
-        let young = kept.partition_point(|(_, since)| since.elapsed() >= KEPT);
-        let old: Vec<_> = kept.drain(..young).collect();
-        drop(kept);
-        drop(old);
+        for kept in &self.kept {
+            let mut kept = lock(kept);
+            let young = kept.partition_point(|(_, since)| since.elapsed() >= KEPT);
+            let old: Vec<_> = kept.drain(..young).collect();
+            drop(kept);
+            drop(old);
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Link, Instant)>> {
-        // The list is whole between any two statements, so a panic elsewhere has not spoilt it.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept_here(&self) -> &Mutex<Vec<(Link, Instant)>> {
+        &self.kept[here()]
     }
+}
+
+fn lock(kept: &Mutex<Vec<(Link, Instant)>>) -> MutexGuard<'_, Vec<(Link, Instant)>> {
+    // The list is whole between any two statements, so a panic elsewhere has not spoilt it.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// 200 and 201 did what was asked. Any other status is an error with the start of what the signer said.

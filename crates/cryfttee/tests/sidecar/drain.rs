@@ -20,7 +20,10 @@ const ATTESTATION: &str = "/v1/runtime/attestation";
 const REQUEST: &[u8] = b"GET /v1/runtime/attestation HTTP/1.1\r\nhost: x\r\n\r\n";
 /// Sidecars, one after the other.
 const GENERATIONS: usize = 8;
-const CLIENTS: usize = 4;
+/// So many are served by one thread.
+const FEW: usize = 4;
+/// So many by two.
+const MANY: usize = 60;
 
 /// What one exchange came to.
 enum Outcome {
@@ -54,12 +57,12 @@ fn exchange(stream: &mut UnixStream, pause: Duration) -> Outcome {
     }
 }
 
-/// Clients that ask until they are told to stop; `kept`: on connections that they keep. How many answers they got,
+/// So many clients, which ask until they are told to stop; `kept`: on connections that they keep. How many answers they got,
 /// and what broke.
-fn ask_on(path: &Path, kept: bool, stop: &AtomicBool, answered: &AtomicUsize) -> Vec<String> {
+fn ask_on(path: &Path, clients: usize, kept: bool, stop: &AtomicBool, answered: &AtomicUsize) -> Vec<String> {
     let mut broken = Vec::new();
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
+        let clients: Vec<_> = (0..clients)
             .map(|client| {
                 scope.spawn(move || {
                     let (mut open, mut broken, mut turn) = (None::<UnixStream>, Vec::new(), client);
@@ -86,7 +89,7 @@ fn ask_on(path: &Path, kept: bool, stop: &AtomicBool, answered: &AtomicUsize) ->
 }
 
 /// Runs one sidecar after the other on the same socket: the next is there before the last is told to stop.
-async fn hand_over_under_load(kept: bool) {
+async fn hand_over_under_load(clients: usize, kept: bool) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("api");
     let socket = UnixListener::bind(&path).expect("bind");
@@ -99,7 +102,7 @@ async fn hand_over_under_load(kept: bool) {
     let mut serving = start();
     let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let broken = thread::scope(|scope| {
-        let clients = scope.spawn(|| ask_on(&path, kept, &stop, &answered));
+        let clients = scope.spawn(|| ask_on(&path, clients, kept, &stop, &answered));
         for _ in 1..GENERATIONS {
             let enough = answered.load(Ordering::Relaxed) + 500;
             while answered.load(Ordering::Relaxed) < enough && !clients.is_finished() {
@@ -122,12 +125,17 @@ async fn hand_over_under_load(kept: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fresh_connection_breaks_while_one_sidecar_follows_another_on_a_socket() {
-    hand_over_under_load(false).await;
+    hand_over_under_load(FEW, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_kept_connection_breaks_while_one_sidecar_follows_another_on_a_socket() {
-    hand_over_under_load(true).await;
+    hand_over_under_load(FEW, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_connection_of_many_breaks_while_one_sidecar_with_two_threads_follows_another_on_a_socket() {
+    hand_over_under_load(MANY, true).await;
 }
 
 fn draining(drain: Duration) -> Served {

@@ -3,6 +3,7 @@
 
 mod access;
 mod conformance;
+mod crew;
 mod devsigner;
 mod dialects;
 mod drain;
