@@ -107,6 +107,11 @@ fn an_answer_that_is_not_http_or_not_json_is_refused() {
 }
 
 #[test]
+fn two_answers_to_one_question_are_none() {
+    fault_is_refused("two-answers", exit::UNAVAILABLE, &["GET /v1/runtime/attestation: something stands behind"]);
+}
+
+#[test]
 fn text_of_the_sidecar_cannot_forge_a_line_of_the_log_or_of_the_status() {
     let host = Host::new();
     let running = host.start(host.with_fault("hostile-text"));

@@ -27,6 +27,8 @@ pub enum SidecarError {
     Body { call: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{call}: the answer is larger than {limit} bytes", limit = super::exchange::MAX_ANSWER)]
     TooLarge { call: String },
+    #[error("{call}: something stands behind the answer")]
+    Behind { call: String },
     /// `said` is what the answer has in it, where it is the contract's error.
     #[error("{call}: answered {status}{}", detail(.said.as_ref()))]
     Refused { call: String, status: StatusCode, said: Option<ApiError> },

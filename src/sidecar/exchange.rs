@@ -1,10 +1,11 @@
-//! One request and its answer over a connection of its own. Sizes are bounded.
+//! One request and its answer over a connection of its own. Sizes are bounded, and where there is more than one answer, there is
+//! none.
 
 use contract::wire::ApiError;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{self, Bytes};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::rt::{Read, Write};
 use hyper::{Method, Request, Response};
 
@@ -45,16 +46,23 @@ where
         .handshake(stream)
         .await
         .map_err(|source| SidecarError::Http { call: call(), source })?;
-    let _connection = AbortOnDrop(tokio::spawn(connection));
+    let mut connection = AbortOnDrop(tokio::spawn(connection.without_shutdown()));
 
     let mut request = Request::new(Full::new(question.body));
     *request.method_mut() = question.method;
     *request.uri_mut() = question.path.parse().expect("paths are constants and hex");
     request.headers_mut().insert(HOST, host);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let response = sender.send_request(request).await.map_err(|source| http_error(call(), source))?;
     let status = response.status();
     let answer = read_body(call(), response).await?;
+    // It ends with the one answer. An error of it would be one of a connection that has done what it was made for.
+    if let Ok(Ok(parts)) = (&mut connection.0).await
+        && !parts.read_buf.is_empty()
+    {
+        return Err(SidecarError::Behind { call: call() });
+    }
     if status.is_success() {
         return Ok(answer);
     }
