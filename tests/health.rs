@@ -54,6 +54,21 @@ fn a_signer_that_goes_away_degrades_and_its_return_recovers_without_a_restart() 
 }
 
 #[test]
+fn a_signer_with_ten_thousand_keys_of_each_kind_is_read_in_time_again_and_again() {
+    let host = Host::new();
+    let mut command = host.with_fault("ten-thousand-keys");
+    command.args(OFTEN).env("WATCHDOG_USEC", "60000000");
+    let mut running = host.start(command);
+    let sidecar = running.sidecar();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    running.wait_for("WATCHDOG=1");
+    assert_eq!(running.sidecar(), sidecar, "never restarted");
+    let said = running.stderr();
+    assert!(said.contains("BLS keys: 10000, TLS keys: 10000") && !said.contains("Degraded"), "{said}");
+    assert_eq!(running.stop().code, Some(0));
+}
+
+#[test]
 fn a_signer_that_makes_no_keys_is_good_enough_for_a_node_that_has_its_keys() {
     let host = Host::new();
     let ended = host.start(host.with_fault("has-keys-and-no-key-generation")).stop();
