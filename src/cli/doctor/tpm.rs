@@ -114,7 +114,7 @@ fn obstacle(settings: &TpmSettings, found: &Found, unit: &Unit) -> Option<Obstac
         // As shipped, the unit knows one device; another name, or a drop-in that takes this one away, is an operator's.
         let fix = format!(
             "under [Service] of the unit, or of a drop-in that takes them away (systemctl cat cryftgo-tee.service): \
-             BindPaths=-{device} and DeviceAllow={device} rw; systemctl daemon-reload; {RESTART}"
+             BindPaths=-{device} and DeviceAllow=char-tpm rw; systemctl daemon-reload; {RESTART}"
         );
         return Some(Obstacle { why: why.to_owned(), fix });
     }
@@ -148,7 +148,7 @@ fn withheld(device: &Path, node: &Node, unit: &Unit) -> Option<&'static str> {
     if device.starts_with("/dev/") && unit.get("PrivateDevices") == "yes" && !is_bound {
         return Some("the unit hides it from the verifier");
     }
-    let is_allowed = unit.get("DeviceAllow").split(' ').any(|allowed| allowed == device);
+    let is_allowed = unit.get("DeviceAllow").split(' ').any(|allowed| allowed == "char-tpm" || allowed == device);
     if !node.socket && matches!(unit.get("DevicePolicy"), "closed" | "strict") && !is_allowed {
         return Some("the unit forbids it to the verifier");
     }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     const SHIPPED: &str = "User=cryftgo-tee\nGroup=cryftgo-tee\nSupplementaryGroups=\nPrivateDevices=yes\n\
-                           DevicePolicy=closed\nDeviceAllow=char-rtc r\nDeviceAllow=/dev/tpmrm0 rw\n\
+                           DevicePolicy=closed\nDeviceAllow=char-rtc r\nDeviceAllow=char-tpm rw\n\
                            BindPaths=-/dev/tpmrm0:/dev/tpmrm0:rbind\n";
 
     fn settings(mode: TpmMode) -> TpmSettings {
@@ -221,7 +221,8 @@ mod tests {
         for (unit, why) in [
             (SHIPPED.replace("BindPaths=-/dev/tpmrm0:/dev/tpmrm0:rbind", "BindPaths="), "hides it"),
             (SHIPPED.replace("tpmrm0:/dev/tpmrm0:r", "tpmrm1:/dev/tpmrm1:r"), "hides it"),
-            (SHIPPED.replace("DeviceAllow=/dev/tpmrm0 rw\n", ""), "forbids it"),
+            (SHIPPED.replace("DeviceAllow=char-tpm rw\n", ""), "forbids it"),
+            (SHIPPED.replace("char-tpm rw", "/dev/tpmrm1 rw"), "forbids it"),
         ] {
             let check = judged(TpmMode::Auto, &found, &unit);
             assert!(check.text.contains(why), "{check:?}");
@@ -233,7 +234,7 @@ mod tests {
         // Of another device, the shipped unit knows nothing. The socket of a software TPM is no device.
         let other = TpmSettings { device: "/dev/tpmrm1".into(), ..settings(TpmMode::Auto) };
         let check = tpm(&other, &found, Some(&Unit::parse(SHIPPED)));
-        assert!(check.fix.is_some_and(|fix| fix.contains("BindPaths=-/dev/tpmrm1 and DeviceAllow=/dev/tpmrm1 rw")));
+        assert!(check.fix.is_some_and(|fix| fix.contains("BindPaths=-/dev/tpmrm1 and DeviceAllow=char-tpm rw")));
         let socket = TpmSettings { device: "/run/tpm.sock".into(), ..settings(TpmMode::Auto) };
         let node = Node { socket: true, ..good().node };
         let found = Ok(Some(Found { node, ..good() }));

@@ -31,9 +31,10 @@ ExecStart=/usr/bin/cryftgo-tee run --config /etc/cryftgo-tee/instances/%i.toml
 const TPM: &str = "\
 # Of all devices that are somebody's, only the TPM, where there is one (docs/evidence.md): what is launched is extended into
 # it. Who may open it is left to its mode and its group, tss, which the verifier's user is in (sysusers.d) and the sidecar is
-# not. A TPM that comes after the start is used from the next one on.
+# not. A TPM that comes after the start is used from the next one on. Allowed by its kind, because systemd warns of each device
+# that is allowed by name and not there; what is not bound here is still not to be seen.
 BindPaths=-/dev/tpmrm0
-DeviceAllow=/dev/tpmrm0 rw
+DeviceAllow=char-tpm rw
 ";
 
 const TEMPLATES: [Template; 3] = [
