@@ -19,7 +19,7 @@ use super::command::{HEADER, LONGEST, length};
 #[derive(Debug)]
 pub(super) struct Device {
     fd: OwnedFd,
-    /// A device takes a command in one write and gives the answer to one read.
+    /// A device takes a command in one write. Its answer, like a socket's, may come in pieces.
     is_socket: bool,
 }
 
@@ -67,8 +67,7 @@ impl Device {
             let header = answer[..got].first_chunk::<HEADER>();
             let wanted =
                 header.map(|header| length(*header).ok_or_else(|| io::Error::other("its answer has no such length")));
-            // A device has given all there is.
-            if !self.is_socket || wanted.transpose()?.is_some_and(|wanted| got >= wanted) {
+            if wanted.transpose()?.is_some_and(|wanted| got >= wanted) {
                 answer.truncate(got);
                 return Ok(answer);
             }
@@ -114,5 +113,56 @@ fn connected(path: &Path, until: Instant) -> io::Result<OwnedFd> {
             Err(Errno::EAGAIN) => return Err(io::ErrorKind::TimedOut.into()),
             Err(errno) => return Err(errno.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+
+    use nix::pty::{OpenptyResult, openpty};
+    use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+    use nix::unistd::ttyname;
+
+    use super::*;
+
+    /// A character device that takes one command and gives these pieces, one after the other.
+    fn answered(pieces: &'static [&[u8]], within: Duration) -> io::Result<Vec<u8>> {
+        let OpenptyResult { master, slave } = openpty(None, None).expect("a pseudo terminal");
+        let mut raw = tcgetattr(&slave).expect("its settings");
+        cfmakeraw(&mut raw);
+        tcsetattr(&slave, SetArg::TCSANOW, &raw).expect("raw");
+        let until = Instant::now() + within;
+        let device = Device::open(&ttyname(&slave).expect("its name"), until).expect("open");
+        let tpm = std::thread::spawn(move || {
+            let mut master = File::from(master);
+            let mut command = [0; 4];
+            master.read_exact(&mut command).expect("the command");
+            for piece in pieces {
+                std::thread::sleep(Duration::from_millis(20));
+                master.write_all(piece).expect("a piece");
+            }
+            (command, master)
+        });
+        let answer = device.exchange(b"\x80\x01\x00\n", until);
+        assert_eq!(tpm.join().expect("no panic").0, *b"\x80\x01\x00\n", "a device takes bytes as they are");
+        answer
+    }
+
+    #[test]
+    fn the_answer_of_a_device_is_taken_whole_although_it_comes_in_pieces() {
+        let long = Duration::from_secs(30);
+        let whole = b"\x80\x01\0\0\0\x0c\0\0\0\0\r\n";
+        let at_once: &[&[u8]] = &[b"\x80\x01\0\0\0\x0c\0\0\0\0\r\n"];
+        let in_pieces: &[&[u8]] = &[b"\x80\x01\0", b"\0\0\x0c\0\0\0\0\r", b"\n"];
+        for pieces in [at_once, in_pieces] {
+            assert_eq!(answered(pieces, long).expect("an answer"), whole);
+        }
+        assert_eq!(
+            answered(&[b"\x80\x01\0\0\0\x0c\0\0\0\0"], Duration::from_millis(300)).expect_err("cut short").kind(),
+            io::ErrorKind::TimedOut
+        );
+        assert!(answered(&[b"\x80\x01\xff\0\0\x0c\0\0\0\0"], long).is_err(), "longer than any answer");
     }
 }

@@ -7,6 +7,9 @@ installed_well() {
         id "$user" >/dev/null || fail "$1: no user $user"
     done
     getent group cryftgo >/dev/null || fail "$1: no group cryftgo"
+    # Of whatever number, and whoever made it.
+    same "$1: the verifier's groups" "cryftgo-tee tss" "$(id -nG cryftgo-tee)"
+    same "$1: the sidecar's groups" cryfttee "$(id -nG cryfttee)"
     for folder in conf.d pins.d instances; do
         same "$1: owner and mode of $folder" "root:root 755" "$(stat --format '%U:%G %a' "/etc/cryftgo-tee/$folder")"
     done

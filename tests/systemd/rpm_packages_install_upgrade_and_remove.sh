@@ -19,6 +19,7 @@ for unit in cryfttee.socket cryftgo-tee.service cryfttee-devsigner.service; do
 done
 same "is the socket enabled" enabled "$(systemctl is-enabled cryfttee.socket)"
 same "what rpm --verify says" "" "$(rpm $force --verify --nodeps cryftgo-tee cryfttee cryfttee-devsigner)"
+same "the verifier's groups" "cryftgo-tee tss" "$(id -nG cryftgo-tee)"
 start_all
 node_id=$(cat /var/lib/cryftgo/staking/node_id)
 verifier=$(verifier_pid)

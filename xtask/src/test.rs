@@ -21,6 +21,7 @@ mod package;
 mod rootfs;
 mod scenario;
 mod soft_tpm;
+mod tpm_device;
 mod trail;
 
 use container::{Container, Verdict};

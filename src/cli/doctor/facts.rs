@@ -70,13 +70,16 @@ impl Facts {
     pub(super) fn gather(settings: &Settings) -> Self {
         let systemd = super::unit::is_there();
         let binary = measured(settings);
+        let unit = systemd.then(|| Unit::read("cryftgo-tee.service"));
+        let known = unit.as_ref().and_then(|unit| unit.as_ref().ok());
+        let tpm = tpm::look(&settings.tpm, node(&settings.tpm.device), known);
         Self {
             sealing: measure::can_seal().map_err(|error| error.to_string()),
             memfd_noexec: number("/proc/sys/vm/memfd_noexec").and_then(|value| value.try_into().ok()),
             pidfd: probe::has_pidfd(),
             pass_pidfd: probe::has_pass_pidfd(),
             user_namespaces: number("/proc/sys/user/max_user_namespaces"),
-            unit: systemd.then(|| Unit::read("cryftgo-tee.service")),
+            unit,
             socket: node(&settings.socket),
             appraisal: binary.is_ok().then(|| appraised(settings)),
             binary,
@@ -88,7 +91,7 @@ impl Facts {
             },
             journal: Path::new("/run/systemd/journal/socket").exists().then(|| Path::new("/var/log/journal").is_dir()),
             mark: Known::read(settings).mark,
-            tpm: tpm::look(&settings.tpm, node(&settings.tpm.device)),
+            tpm,
             user: settings
                 .user
                 .as_ref()

@@ -10,7 +10,7 @@ use std::time::Duration;
 const PROPERTIES: &str = "LoadState,NeedDaemonReload,Type,NotifyAccess,WatchdogUSec,KillMode,User,NoNewPrivileges,\
                           RestrictNamespaces,MemoryDenyWriteExecute,ProtectSystem,ProtectProc,LimitCORE,\
                           SystemCallArchitectures,CapabilityBoundingSet,UnsetEnvironment,\
-                          Group,SupplementaryGroups,PrivateDevices,BindPaths";
+                          Group,SupplementaryGroups,PrivateDevices,DevicePolicy,DeviceAllow,BindPaths,MainPID";
 
 /// The properties of a unit.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +22,15 @@ impl Unit {
     }
 
     pub(super) fn parse(text: &str) -> Self {
-        let pairs = text.lines().filter_map(|line| line.split_once('='));
-        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        let mut properties = BTreeMap::<String, String>::new();
+        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            // Of some lists, systemd prints a line for each entry.
+            properties
+                .entry(name.to_owned())
+                .and_modify(|values| *values = format!("{values} {value}"))
+                .or_insert_with(|| value.to_owned());
+        }
+        Self(properties)
     }
 
     /// Empty where systemd is too old to know the property.

@@ -70,12 +70,14 @@ pub(crate) enum Content {
 }
 
 /// Where a package puts a file of `systemd/`, by what its name ends in, so that a new unit is packaged by being there.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     (".service", "usr/lib/systemd/system/{}.service"),
     (".socket", "usr/lib/systemd/system/{}.socket"),
     (".preset", "usr/lib/systemd/system-preset/50-{}.preset"),
     (".sysusers", "usr/lib/sysusers.d/{}.conf"),
     (".tmpfiles", "usr/lib/tmpfiles.d/{}.conf"),
+    // Before those of packages for the same devices, which are called 60-.
+    (".rules", "usr/lib/udev/rules.d/50-{}.rules"),
     (".catalog", "usr/lib/systemd/catalog/{}.catalog"),
 ];
 

@@ -27,6 +27,16 @@ Environment=CRYFTGO_TPM_LOG=/run/cryftgo-tee-%i/tpm.json
 ExecStart=/usr/bin/cryftgo-tee run --config /etc/cryftgo-tee/instances/%i.toml
 ";
 
+/// What the unit for one has the TPM by, and its reasons.
+const TPM: &str = "\
+# Of all devices that are somebody's, only the TPM, where there is one (docs/evidence.md): what is launched is extended into
+# it. Who may open it is left to its mode and its group, tss, which the verifier's user is in (sysusers.d) and the sidecar is
+# not. A TPM that comes after the start is used from the next one on. Allowed by its kind, because systemd warns of each device
+# that is allowed by name and not there; what is not bound here is still not to be seen.
+BindPaths=-/dev/tpmrm0
+DeviceAllow=char-tpm rw
+";
+
 const TEMPLATES: [Template; 3] = [
     Template {
         from: "cryfttee.socket",
@@ -62,6 +72,10 @@ const TEMPLATES: [Template; 3] = [
             (" ;; esac'\n", " ;; esac' %i\n"),
             ("RuntimeDirectory=cryftgo-tee\n", "RuntimeDirectory=cryftgo-tee-%i\n"),
             ("StateDirectory=cryftgo cryftgo-tee\n", "StateDirectory=cryftgo-node-%i cryftgo-tee-%i\n"),
+            (
+                TPM,
+                "# No device but those: of two that extend one PCR of a TPM, neither could account for it (examples/tpm.conf).\n",
+            ),
         ],
     },
     Template {
@@ -121,13 +135,19 @@ mod tests {
             let Content::Bytes(made) = template.entry().expect("the template").content else { panic!("a file") };
             let made = String::from_utf8(made).expect("text");
             let changed: Vec<&str> = directives(&made).into_iter().filter(|line| line.contains('%')).collect();
-            for line in directives(&plain) {
+            // What widens instead, and is for one alone.
+            for line in directives(&plain).into_iter().filter(|line| !TPM.contains(line)) {
                 let name = line.split_once('=').map_or(line, |(name, _)| name);
                 let kept = directives(&made).contains(&line);
                 assert!(kept || changed.iter().any(|changed| changed.starts_with(name)), "{}: {line}", template.to);
             }
-            for shared in ["=/run/cryfttee.sock", "/var/lib/cryftgo/", "/var/lib/cryftgo-tee/", "=cryftgo-tee.service"]
-            {
+            for shared in [
+                "=/run/cryfttee.sock",
+                "/var/lib/cryftgo/",
+                "/var/lib/cryftgo-tee/",
+                "=cryftgo-tee.service",
+                "/dev/tpm",
+            ] {
                 assert!(!directives(&made).iter().any(|line| line.contains(shared)), "{}: {shared}", template.to);
             }
         }

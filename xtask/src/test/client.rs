@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::tpm_device::TpmDevice;
 use super::trail::{Attack, Record};
 
 /// No answer of the API comes near this.
@@ -27,6 +28,9 @@ pub(crate) enum Inside {
     /// Many attacks on an exported audit trail
     #[command(hide = true)]
     Attack(Attack),
+    /// A TPM's character device in front of a software TPM's socket; prints its path
+    #[command(hide = true)]
+    TpmDevice(TpmDevice),
 }
 
 #[derive(clap::Args)]
@@ -64,6 +68,7 @@ pub(super) fn run(inside: Inside) -> ExitCode {
         Inside::Hammer(hammer) => hammer.run(),
         Inside::Record(record) => record.run(),
         Inside::Attack(attack) => attack.run(),
+        Inside::TpmDevice(device) => device.run(),
     }
 }
 
