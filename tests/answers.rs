@@ -47,6 +47,24 @@ fn another_process_that_holds_the_listener_is_found_out_by_its_credentials() {
 }
 
 #[test]
+fn an_answer_is_taken_from_a_server_that_keeps_its_connections_open_and_is_asked_for_the_end() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("control.sock");
+    let listener = UnixListener::bind(&path).expect("listen");
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("accept");
+        let mut request = [0; 4096];
+        let count = stream.read(&mut request).expect("a request");
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("write");
+        // Until the client has gone.
+        assert_eq!(stream.read(&mut [0; 1]).expect("its end"), 0);
+        String::from_utf8_lossy(&request[..count]).to_ascii_lowercase()
+    });
+    assert!(admit(&path, this_process(), Duration::from_secs(5)).is_ok());
+    assert!(asked.join().expect("no panic").contains("connection: close\r\n"));
+}
+
+#[test]
 fn a_full_queue_meets_the_deadline_and_hangs_nothing() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("control.sock");
