@@ -1,6 +1,7 @@
 //! A sidecar that answers as the contract says, except for the one fault that `CRYFTTEE_FAULT` names. Only
 //! for faults that the genuine sidecar cannot be made to show.
 
+mod many_keys;
 mod signing;
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -8,13 +9,9 @@ use std::os::fd::FromRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
-
-use k256::ProjectivePoint;
-use k256::elliptic_curve::point::AffineCoordinates as _;
 
 const BLS: &str = "0x97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb";
 /// The generator twice.
@@ -328,7 +325,7 @@ fn status(fault: &str) -> String {
         _ if std::env::var_os("CRYFTTEE_KEYS").is_some() => (listed(kept("bls", false)), listed(kept("tls", false))),
         "no-keys" | "no-keys-and-no-key-generation" | "register-fails" => (String::new(), String::new()),
         "ten-thousand-keys" => {
-            ten_thousand().each_ref().map(|keys| listed(keys.iter().map(String::as_str).collect())).into()
+            many_keys::ten_thousand().each_ref().map(|keys| listed(keys.iter().map(String::as_str).collect())).into()
         }
         "other-keys" => (format!("\"{OTHER_BLS}\""), format!("\"{TLS}\"")),
         _ => (format!("\"{BLS}\""), format!("\"{TLS}\"")),
@@ -341,21 +338,6 @@ fn status(fault: &str) -> String {
          \"capabilities\":[{bls}\"tls_signing\"{generation}]}}",
         keys.0, keys.1
     )
-}
-
-/// Ten thousand keys of each kind, the usual ones first.
-fn ten_thousand() -> &'static [Vec<String>; 2] {
-    static KEYS: OnceLock<[Vec<String>; 2]> = OnceLock::new();
-    KEYS.get_or_init(|| {
-        let bls = (1..10_000).map(|number| format!("0x80{number:094x}"));
-        let points =
-            std::iter::successors(Some(ProjectivePoint::GENERATOR), |point| Some(*point + ProjectivePoint::GENERATOR));
-        let tls = points.take(10_000).map(|point| {
-            let point = point.to_affine();
-            contract::Bytes([&[2 + u8::from(bool::from(point.y_is_odd()))], &point.x()[..]].concat()).to_string()
-        });
-        [std::iter::once(BLS.to_owned()).chain(bls).collect(), tls.collect()]
-    })
 }
 
 /// The keys of a signer that keeps what it made: a folder that outlives this process, with a file for each kind and a line
