@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::digits::read_hex;
+use crate::digits::{push_hex, read_hex};
 
 /// Bytes as the API carries them.
 ///
@@ -46,9 +46,9 @@ impl FromStr for Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("0x")?;
-        // At once: a formatted write a byte is a cost that a signing path would feel.
-        f.write_str(&hex::encode(&self.0))
+        let mut text = String::new();
+        push_hex(&mut text, &self.0);
+        f.write_str(&text)
     }
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::digits::read_hex;
+
 const PREFIX: &str = "sha256:";
 
 /// A SHA-256 digest. Its text is `sha256:` and 64 lower-case hex digits, and no other text parses
@@ -39,7 +41,9 @@ impl Digest {
             _ => text,
         };
         let mut bytes = [0; 32];
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| NotADigest)?;
+        if !read_hex(digits.as_bytes(), &mut bytes) {
+            return Err(NotADigest);
+        }
         Ok(Self(bytes))
     }
 }

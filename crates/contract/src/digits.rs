@@ -1,47 +1,23 @@
-//! Hex digits, where a signature goes through them: by a table, without a branch for each digit.
+//! Hex digits, strictly: nothing but digits, and as many as were expected.
 
-/// What no digit stands for.
-const NONE: u8 = 0xff;
-/// What each character stands for.
-const VALUES: [u8; 256] = {
-    let mut values = [NONE; 256];
-    let (mut at, digits) = (0, b"0123456789abcdefABCDEF");
-    while at < digits.len() {
-        values[digits[at] as usize] = if at < 16 { at as u8 } else { at as u8 - 6 };
-        at += 1;
-    }
-    values
-};
+/// How many bytes are written at a time.
+const PIECE: usize = 96;
 
 /// Exactly as many bytes as `bytes` has, of digits in either case. False: it is something else, and `bytes` is not
 /// worth anything.
 pub fn read_hex(digits: &[u8], bytes: &mut [u8]) -> bool {
-    let (pairs, odd) = digits.as_chunks::<2>();
-    if !odd.is_empty() || pairs.len() != bytes.len() {
-        return false;
-    }
-    let mut wrong = 0;
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
-        // A digit has no bit of its upper half set.
-        wrong |= (high | low) & 0xf0;
-        *byte = high << 4 | low;
-    }
-    wrong == 0
+    // The library would also take "0x" before the digits. With the length fixed, there is no room for it.
+    digits.len() == 2 * bytes.len() && const_hex::decode_to_slice(digits, bytes).is_ok()
 }
 
 /// Appends `0x` and the digits of `bytes`, in lower case.
 pub fn push_hex(to: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     to.push_str("0x");
     to.reserve(2 * bytes.len());
-    for piece in bytes.chunks(32) {
-        let mut digits = [0; 64];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(piece) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-        // ASCII always; a piece at once, because pushing digit by digit costs more than finding them.
-        to.push_str(std::str::from_utf8(&digits[..2 * piece.len()]).unwrap_or_default());
+    for piece in bytes.chunks(PIECE) {
+        let mut digits = [0; 2 * PIECE];
+        // An error would be a length that is not twice the other.
+        to.push_str(const_hex::encode_to_str(piece, &mut digits[..2 * piece.len()]).unwrap_or_default());
     }
 }
 
@@ -63,15 +39,38 @@ mod tests {
 
     #[test]
     fn another_length_is_refused() {
-        for digits in ["", "0", "000", "0000", "0x00"] {
+        for digits in ["", "0", "000", "0000", "0x00", "0x", "0X00"] {
             assert!(!read_hex(digits.as_bytes(), &mut [0]), "{digits}");
         }
         assert!(read_hex(b"", &mut []));
+        assert!(!read_hex(b"0x", &mut []));
+    }
+
+    #[test]
+    fn a_prefix_is_no_digits_and_a_wrong_character_is_found_wherever_it_stands() {
+        for length in 1..=100 {
+            let digits = "a7".repeat(length);
+            let mut bytes = vec![0; length];
+            assert!(read_hex(digits.as_bytes(), &mut bytes) && bytes.iter().all(|byte| *byte == 0xa7));
+            for prefix in ["0x", "0X"] {
+                // As long as it should be, and two digits longer.
+                for from in [0, 2] {
+                    assert!(!read_hex([prefix, &digits[from..]].concat().as_bytes(), &mut bytes), "{length}");
+                }
+            }
+            for at in 0..2 * length {
+                for wrong in [b'g', b'G', b'/', b':', b'@', b'`', b' ', b'x', 0, 0x80, 0xff] {
+                    let mut digits = digits.clone().into_bytes();
+                    digits[at] = wrong;
+                    assert!(!read_hex(&digits, &mut bytes), "{wrong} at {at} of {length}");
+                }
+            }
+        }
     }
 
     #[test]
     fn what_is_written_is_what_the_library_for_hex_writes() {
-        for length in [0, 1, 31, 32, 33, 96, 300] {
+        for length in [0, 1, 31, 32, 33, 95, 96, 97, 192, 300] {
             let bytes: Vec<u8> = (0..length).map(|at| (at * 7 % 256) as u8).collect();
             let mut text = "before ".to_owned();
             push_hex(&mut text, &bytes);

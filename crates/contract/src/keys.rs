@@ -110,8 +110,10 @@ impl TlsPublicKey {
     /// # Errors
     /// [`NotAKey`] as for [`TlsPublicKey::from_bytes`].
     pub fn normalise(text: &str) -> Result<Self, NotAKey> {
-        let bytes = hex::decode(without_prefix(text)).map_err(|_| NotAKey::Form(66))?;
-        Self::from_bytes(&bytes)
+        let digits = without_prefix(text).as_bytes();
+        let mut longest = [0; 65];
+        let bytes = longest.get_mut(..digits.len() / 2).ok_or(NotAKey::Form(66))?;
+        if read_hex(digits, bytes) { Self::from_bytes(bytes) } else { Err(NotAKey::Form(66)) }
     }
 }
 

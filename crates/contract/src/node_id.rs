@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::digits::read_hex;
 use crate::keys::TlsPublicKey;
 
 const PREFIX: &str = "NodeID-";
@@ -37,7 +38,9 @@ impl FromStr for NodeId {
     fn from_str(text: &str) -> Result<Self, NotANodeId> {
         let mut id = [0; 20];
         let digits = text.strip_prefix(PREFIX).ok_or(NotANodeId)?;
-        hex::decode_to_slice(digits, &mut id).map_err(|_| NotANodeId)?;
+        if !read_hex(digits.as_bytes(), &mut id) {
+            return Err(NotANodeId);
+        }
         let id = Self(id);
         if id.to_string() == text { Ok(id) } else { Err(NotANodeId) }
     }
