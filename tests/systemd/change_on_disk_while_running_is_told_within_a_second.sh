@@ -1,4 +1,5 @@
 #!/bin/sh
+# alone: yes
 . /scenarios/support/lib.sh
 
 # Whatever is found in time was found by what happened on disk: no timed check comes near.

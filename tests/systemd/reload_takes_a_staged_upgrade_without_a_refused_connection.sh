@@ -1,4 +1,5 @@
 #!/bin/sh
+# alone: yes
 . /scenarios/support/lib.sh
 
 start_all

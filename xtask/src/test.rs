@@ -4,7 +4,10 @@
 //! systemd has booted, once for each Debian whose systemd the units are written for.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::sync::{PoisonError, RwLock};
+use std::thread;
 use std::time::Instant;
 
 use crate::stage::{Binaries, Profile};
@@ -145,26 +148,36 @@ fn run_scenarios(host: Result<(), String>, suites: &[Suite], scenarios: &[Scenar
         Ok(package) => package,
         Err(reason) => return all_failed(reason),
     };
-    let mut tally = Tally::default();
-    for suite in suites {
-        let of_suite = scenarios.len() as u64;
-        match rootfs::bootstrapped(*suite, &binaries.target) {
-            Ok(root) => {
-                let container = Container { suite: *suite, root, package: &package, target: &binaries.target };
-                tally += run_suite(&container, scenarios);
-            }
-            Err(reason) => {
-                println!("FAIL {of_suite} scenarios on {suite}: {reason}");
-                tally.failed += of_suite;
-            }
+    // A scenario waits most of its time: those of one Debian run beside those of the other.
+    let alone = RwLock::new(());
+    let of_suite = |suite: Suite| match rootfs::bootstrapped(suite, &binaries.target) {
+        Ok(root) => {
+            let container = Container { suite, root, package: &package, target: &binaries.target };
+            run_suite(&container, scenarios, &alone)
         }
-    }
+        Err(reason) => {
+            let failed = scenarios.len() as u64;
+            println!("FAIL {failed} scenarios on {suite}: {reason}");
+            Tally { failed, ..Tally::default() }
+        }
+    };
+    let mut tally = Tally::default();
+    thread::scope(|scope| {
+        let running: Vec<_> = suites.iter().map(|suite| scope.spawn(|| of_suite(*suite))).collect();
+        for of_suite in running {
+            tally += of_suite.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+    });
     tally
 }
 
-fn run_suite(container: &Container<'_>, scenarios: &[Scenario]) -> Tally {
+/// Runs one after another. `alone` is held by those that must have the machine for themselves, and shared by the others.
+fn run_suite(container: &Container<'_>, scenarios: &[Scenario], alone: &RwLock<()>) -> Tally {
     let mut tally = Tally::default();
     for scenario in scenarios {
+        // It guards no data, so nothing can be half done where somebody panicked.
+        let _shared = (!scenario.alone).then(|| alone.read().unwrap_or_else(PoisonError::into_inner));
+        let _alone = scenario.alone.then(|| alone.write().unwrap_or_else(PoisonError::into_inner));
         let start = Instant::now();
         let verdict = container.run(scenario);
         let seconds = start.elapsed().as_secs_f32();
@@ -179,8 +192,8 @@ fn run_suite(container: &Container<'_>, scenarios: &[Scenario]) -> Tally {
                 tally.skipped += 1;
             }
             Verdict::Failed { reason, evidence } => {
-                println!("FAIL {suite} {name} ({seconds:.1} s): {reason}");
-                evidence.lines().for_each(|line| println!("     | {line}"));
+                let evidence = evidence.lines().fold(String::new(), |text, line| text + "\n     | " + line);
+                println!("FAIL {suite} {name} ({seconds:.1} s): {reason}{evidence}");
                 tally.failed += 1;
             }
         }

@@ -73,7 +73,7 @@ impl Container<'_> {
                 Ok(tpm) => tpm,
                 Err(reason) => return Ok(Verdict::Skipped { reason }),
             };
-            let _alone = rootfs::lock(self.target)?;
+            let _alone = rootfs::lock(self.suite, self.target)?;
             verdict = booted::all([self.boot(scenario, boot, &host)?].into())?;
             if !matches!(verdict, Verdict::Passed) {
                 break;
@@ -84,8 +84,8 @@ impl Container<'_> {
     }
 
     fn run_together(&self, scenario: &Scenario, hosts: &[String], share: &Path) -> Result<Verdict, String> {
-        let _alone = rootfs::lock(self.target)?;
-        let network = Network::make()?;
+        let _alone = rootfs::lock(self.suite, self.target)?;
+        let network = Network::make(self.suite)?;
         let disks = share.with_extension("disk");
         let mut all = Vec::new();
         for name in hosts {
@@ -141,7 +141,7 @@ impl Container<'_> {
             // Loopback only: the signer's port is free whatever runs on this host, and no scenario can reach out.
             None => drop(nspawn.arg("--private-network")),
             Some((name, network)) => {
-                nspawn.arg(format!("--machine={name}-{}", std::process::id()));
+                nspawn.arg(format!("--machine={name}-{}-{}", self.suite, std::process::id()));
                 nspawn.arg(format!("--network-bridge={}", network.name()));
                 // What the hosts' operators carry from one to another by hand.
                 let all = host.share.parent().unwrap_or(&host.share);

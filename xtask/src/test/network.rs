@@ -2,16 +2,18 @@
 
 use std::process::{Command, Stdio};
 
+use super::rootfs::Suite;
+
 /// A bridge without an address; it is gone with this value.
 pub(super) struct Network {
     name: String,
 }
 
 impl Network {
-    /// Errors: what `ip` said.
-    pub(super) fn make() -> Result<Self, String> {
+    /// One for a container of `suite`. Errors: what `ip` said.
+    pub(super) fn make(suite: Suite) -> Result<Self, String> {
         // Names of interfaces have 15 bytes at most.
-        let network = Self { name: format!("cg{}", std::process::id()) };
+        let network = Self { name: format!("cg{}-{}", suite as u8, std::process::id()) };
         ip(&["link", "add", &network.name, "type", "bridge"])?;
         ip(&["link", "set", &network.name, "up"])?;
         Ok(network)

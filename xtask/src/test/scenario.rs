@@ -10,6 +10,9 @@ pub(super) struct Scenario {
     pub(super) boots: u32,
     /// Whether it gets a TPM, at `/share/tpm.sock`: `# tpm: yes` in the script.
     pub(super) tpm: bool,
+    /// Whether nothing else may run meanwhile, because it loads the machine or counts milliseconds: `# alone: yes` in the
+    /// script.
+    pub(super) alone: bool,
     /// The hosts that run the script at the same time, on a network of their own: `# hosts: collector validator` in the
     /// script. Its `HOST` says which it is. None: one host, without a network.
     pub(super) hosts: Vec<String>,
@@ -29,13 +32,14 @@ impl Scenario {
             None => 1,
         };
         let hosts: Vec<String> = asked("# hosts: ").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-        let tpm = text.lines().any(|line| line == "# tpm: yes");
+        let yes = |what: &str| text.lines().any(|line| line.strip_prefix(what) == Some("yes"));
+        let (tpm, alone) = (yes("# tpm: "), yes("# alone: "));
         // Each is the name of a folder and of a host.
         let is_name = |host: &String| host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if !hosts.iter().all(is_name) || (!hosts.is_empty() && (boots > 1 || tpm)) {
             return Err(format!("hosts {hosts:?}, each booted {boots} times, a TPM: {tpm}"));
         }
-        Ok(Self { name: name.to_owned(), boots, tpm, hosts })
+        Ok(Self { name: name.to_owned(), boots, tpm, alone, hosts })
     }
 }
 
@@ -69,7 +73,9 @@ mod tests {
     fn a_script_says_how_often_and_on_which_hosts_it_runs() {
         let parse = |text| Scenario::parse(text, "x");
         let plain = parse("#!/bin/sh\nstart_all\n").expect("a script");
-        assert_eq!((plain.boots, plain.hosts.len()), (1, 0));
+        assert_eq!((plain.boots, plain.tpm, plain.alone, plain.hosts.len()), (1, false, false, 0));
+        let asks = parse("# tpm: yes\n# alone: yes\n").expect("a script");
+        assert!(asks.tpm && asks.alone);
         assert_eq!(parse("#!/bin/sh\n# boots: 2\n").expect("a script").boots, 2);
         assert_eq!(parse("# hosts: collector validator-a\n").expect("a script").hosts, ["collector", "validator-a"]);
         for wrong in ["# boots: two\n", "# hosts: ../up\n", "# hosts: a b\n# boots: 2\n"] {
