@@ -10,7 +10,8 @@ pub use pidfd::PidFd;
 pub use spawn::{Program, RunAs, SpawnError, Spawned, Step, spawn};
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -48,6 +49,18 @@ pub fn give_memory_back() {
     unsafe {
         libc::malloc_trim(0)
     };
+}
+
+/// How much of what was sent over a unix socket its receiver has not read yet; 0 where it has read all.
+///
+/// # Errors
+/// What `ioctl(2)` reports.
+pub fn unread(socket: &UnixDatagram) -> io::Result<libc::c_int> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open, and the kernel writes one int, which outlives the call. (SIOCOUTQ of unix(7) has the
+    // number of TIOCOUTQ.)
+    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if asked == 0 { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Has tokio watch a descriptor.

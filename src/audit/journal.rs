@@ -5,11 +5,19 @@
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 
+use crate::sys;
+
 const SOCKET: &str = "/run/systemd/journal/socket";
+/// How long a journald that does not read is waited for at the end of the process.
+const MOMENT: Duration = Duration::from_millis(250);
+/// How long it takes at most, where the machine is busy, from reading an entry to having read `/proc` of its sender. Less
+/// than a tenth of it on a quiet one.
+const LOOKUP: Duration = Duration::from_millis(5);
 
 /// Whether systemd connected this process's standard error to the journal. `JOURNAL_STREAM` alone may be
 /// inherited from a parent whose stream it was.
@@ -63,6 +71,20 @@ impl Journal {
         }
         sent.map(drop)
     }
+
+    /// Waits a moment for journald to read what it was sent, and to look up who sent it. Of a process that has ended it
+    /// knows neither the unit nor the program, and `journalctl --unit` would not show its last words.
+    pub(super) fn wait_until_read(&self) {
+        let Some(socket) = &self.socket else { return };
+        let until = Instant::now() + MOMENT;
+        while sys::unread(socket).is_ok_and(|bytes| bytes > 0) {
+            if Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(LOOKUP / 5);
+        }
+        std::thread::sleep(LOOKUP);
+    }
 }
 
 fn connect(path: &std::path::Path) -> io::Result<UnixDatagram> {
@@ -70,4 +92,45 @@ fn connect(path: &std::path::Path) -> io::Result<UnixDatagram> {
     socket.connect(path)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long the end of a process would wait for a journald that reads after this time; none: never.
+    fn waited(reads_after: Option<Duration>) -> Duration {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let journald = UnixDatagram::bind(&path).expect("bound");
+        let mut journal = Journal::at(path);
+        journal.send(b"MESSAGE=last words").expect("sent");
+        let (journald, start) = (&journald, Instant::now());
+        std::thread::scope(|scope| {
+            if let Some(after) = reads_after {
+                scope.spawn(move || {
+                    std::thread::sleep(after);
+                    journald.recv(&mut [0; 64]).expect("read");
+                });
+            }
+            journal.wait_until_read();
+            start.elapsed()
+        })
+    }
+
+    #[test]
+    fn the_last_words_are_waited_for_until_they_are_read_and_not_for_ever() {
+        let late = Duration::from_millis(50);
+        let waited_for_late = waited(Some(late));
+        assert!(waited_for_late >= late && waited_for_late < MOMENT, "{waited_for_late:?}");
+        let waited_for_none = waited(None);
+        assert!(waited_for_none >= MOMENT && waited_for_none < 4 * MOMENT, "{waited_for_none:?}");
+    }
+
+    #[test]
+    fn nothing_is_waited_for_where_nothing_was_said() {
+        let start = Instant::now();
+        Journal::at("/nonexistent".into()).wait_until_read();
+        assert!(start.elapsed() < LOOKUP);
+    }
 }
