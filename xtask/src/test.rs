@@ -6,7 +6,6 @@
 use std::fmt;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
-use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
@@ -148,12 +147,11 @@ fn run_scenarios(host: Result<(), String>, suites: &[Suite], scenarios: &[Scenar
         Ok(package) => package,
         Err(reason) => return all_failed(reason),
     };
-    // A scenario waits most of its time: those of one Debian run beside those of the other.
-    let alone = RwLock::new(());
-    let of_suite = |suite: Suite| match rootfs::bootstrapped(suite, &binaries.target) {
+    let of_suite = |suite: Suite, scenarios: &[&Scenario]| match rootfs::bootstrapped(suite, &binaries.target) {
+        _ if scenarios.is_empty() => Tally::default(),
         Ok(root) => {
             let container = Container { suite, root, package: &package, target: &binaries.target };
-            run_suite(&container, scenarios, &alone)
+            run_suite(&container, scenarios)
         }
         Err(reason) => {
             let failed = scenarios.len() as u64;
@@ -161,23 +159,24 @@ fn run_scenarios(host: Result<(), String>, suites: &[Suite], scenarios: &[Scenar
             Tally { failed, ..Tally::default() }
         }
     };
+    let (alone, others): (Vec<_>, Vec<_>) = scenarios.iter().partition(|scenario| scenario.alone);
     let mut tally = Tally::default();
+    // A scenario waits most of its time: those of one Debian run beside those of the other.
     thread::scope(|scope| {
-        let running: Vec<_> = suites.iter().map(|suite| scope.spawn(|| of_suite(*suite))).collect();
+        let running: Vec<_> = suites.iter().map(|suite| scope.spawn(|| of_suite(*suite, &others))).collect();
         for of_suite in running {
             tally += of_suite.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
     });
+    for suite in suites {
+        tally += of_suite(*suite, &alone);
+    }
     tally
 }
 
-/// Runs one after another. `alone` is held by those that must have the machine for themselves, and shared by the others.
-fn run_suite(container: &Container<'_>, scenarios: &[Scenario], alone: &RwLock<()>) -> Tally {
+fn run_suite(container: &Container<'_>, scenarios: &[&Scenario]) -> Tally {
     let mut tally = Tally::default();
     for scenario in scenarios {
-        // It guards no data, so nothing can be half done where somebody panicked.
-        let _shared = (!scenario.alone).then(|| alone.read().unwrap_or_else(PoisonError::into_inner));
-        let _alone = scenario.alone.then(|| alone.write().unwrap_or_else(PoisonError::into_inner));
         let start = Instant::now();
         let verdict = container.run(scenario);
         let seconds = start.elapsed().as_secs_f32();
