@@ -313,23 +313,12 @@ fn with_alert_the_pings_are_those_of_the_checks_and_the_first_evidence_stays() {
 #[test]
 fn the_mark_is_set_where_the_evidence_fills_the_disk() {
     const NAME: &str = "the_mark_is_set_where_the_evidence_fills_the_disk";
-    std::thread::scope(|scope| {
-        let tried = scope.spawn(|| {
-            if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS) {
-                return support::skip(NAME, &format!("needs mounts of its own: {error}"));
-            }
-            use nix::mount::{MsFlags, mount};
-            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
-            let host = Host::new();
-            std::fs::create_dir(host.path("verifier")).expect("folder");
-            let small = Some("size=40k,mode=0700");
-            mount(Some("none"), &host.path("verifier"), Some("tmpfs"), MsFlags::empty(), small).expect("tmpfs");
-            let ended = end_of(&host, "say-and-exec");
-            assert_locked(&host, &ended, "the running image is sha256:");
-            assert!(ended.stderr.contains("Evidence could not be kept"), "the disk was not full: {ended:?}");
-        });
-        tried.join().expect("the test");
+    support::with_own_mounts(NAME, || {
+        let host = Host::new();
+        support::small_disk(&host.path("verifier"), "40k");
+        let ended = end_of(&host, "say-and-exec");
+        assert_locked(&host, &ended, "the running image is sha256:");
+        assert!(ended.stderr.contains("Evidence could not be kept"), "the disk was not full: {ended:?}");
     });
 }
 
@@ -372,28 +361,6 @@ fn a_sidecar_whose_mappings_cannot_be_read_is_refused() {
     assert!(!ended.was_ready() && ended.code != Some(0), "{ended:?}");
     assert_eq!(ended.code, Some(i32::from(exit::CONFIG)), "{ended:?}");
     assert!(ended.refusal().contains("CAP_SYS_PTRACE"), "{ended:?}");
-}
-
-#[test]
-fn hostile_lines_of_the_sidecar_forge_nothing() {
-    let host = Host::new();
-    let running = host.start(host.with_fault("hostile-lines"));
-    running.wait_for_line("MESSAGE=all is well");
-    let ended = running.stop();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(!ended.stderr.contains('\u{1b}') && !ended.stderr.contains('\r') && !ended.stderr.contains('\0'));
-    assert!(ended.stderr.contains("\\u{1b}[2J"), "{ended:?}");
-    assert!(ended.stderr.lines().all(|line| line.len() < 8 * 1024), "a line of a megabyte came through");
-    let ready = ended.notified.iter().filter(|message| message.lines().any(|line| line == "READY=1")).count();
-    assert_eq!(ready, 1, "{ended:?}");
-}
-
-#[test]
-fn the_words_of_a_sidecar_that_dies_at_once_are_not_lost() {
-    let host = Host::new();
-    let ended = host.run(host.with_fault("say-and-exit"));
-    assert!(ended.stderr.contains("these were my last words"), "{ended:?}");
-    assert!(ended.refusal().contains("exit code 4"), "{ended:?}");
 }
 
 #[test]

@@ -1,36 +1,18 @@
-//! Who the node is: told to every service on the host, proved by the signer, and never lost or made twice.
+//! Who the node is: told to every service on the host, proved by the signer, and never made twice.
 
 mod support;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
 
 use blst::min_pk::SecretKey;
 use contract::exit;
 use cryftgo_tee::identity::PublicIdentity;
-use support::{Ended, Host};
-
-/// The keys of the bad sidecar: the generators.
-const BLS: &str = "0x97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb";
-const TLS: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
-const NODE: &str = "NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2";
-const FILES: [&str; 5] =
-    ["staking/bls_pubkey", "staking/tls_pubkey", "staking/node_id", "keys/bls_key.json", "keys/tls_key.json"];
+use support::{BLS, Host, NODE, TLS};
 
 fn public(host: &Host) -> PublicIdentity {
     serde_json::from_slice(&fs::read(host.path("identity.json")).expect("there")).expect("its shape")
-}
-
-fn refused(ended: &Ended, code: u8, parts: &[&str]) {
-    assert_eq!(ended.code, Some(i32::from(code)), "{ended:?}");
-    assert!(!ended.was_ready(), "{ended:?}");
-    for part in parts {
-        assert!(ended.refusal().contains(part), "{part:?} in {:?}", ended.refusal());
-    }
 }
 
 #[test]
@@ -62,7 +44,7 @@ fn the_identity_is_there_for_everybody_from_ready_until_the_stop() {
 fn a_refused_start_leaves_no_identity_behind_not_even_an_old_one() {
     let host = Host::new();
     fs::write(host.path("identity.json"), "stale").expect("write");
-    refused(&host.run(host.with_fault("signer-away")), exit::UNAVAILABLE, &[]);
+    host.run(host.with_fault("signer-away")).assert_refused(exit::UNAVAILABLE, &[]);
     assert!(!host.path("identity.json").exists());
 }
 
@@ -73,7 +55,7 @@ fn an_identity_that_cannot_be_published_is_refused_and_an_empty_path_publishes_n
     fs::create_dir(host.path("taken/identity.json.new")).expect("a folder in the place of the temporary file");
     let mut command = host.with_fault("");
     command.arg("--identity-file").arg(host.path("taken/identity.json"));
-    refused(&host.run(command), exit::IO, &["identity.json", "identity.file"]);
+    host.run(command).assert_refused(exit::IO, &["identity.json", "identity.file"]);
     let mut command = host.with_fault("");
     command.args(["--identity-file", ""]);
     assert_eq!(host.start(command).stop().code, Some(0));
@@ -192,7 +174,7 @@ fn a_sidecar_without_the_question_offers_no_proof_and_one_that_cannot_answer_it_
         command.env("CRYFTTEE_VERIFY", said);
         if unavailable {
             let ended = host.run(command);
-            refused(&ended, exit::UNAVAILABLE, &["ask for the proof that the signer possesses the BLS key"]);
+            ended.assert_refused(exit::UNAVAILABLE, &["ask for the proof that the signer possesses the BLS key"]);
             assert!(!host.path("identity.json").exists(), "{said}");
         } else {
             assert_eq!(host.start(command).stop().code, Some(0), "{said}");
@@ -208,7 +190,7 @@ fn a_proof_that_does_not_verify_is_refused() {
         let mut command = host.with_fault("");
         command.env("CRYFTTEE_PROOF", wrong);
         let ended = host.run(command);
-        refused(&ended, exit::INTEGRITY, &["does not prove that it possesses the BLS key", BLS, "the proof "]);
+        ended.assert_refused(exit::INTEGRITY, &["does not prove that it possesses the BLS key", BLS, "the proof "]);
         assert!(!host.path("identity.json").exists());
     }
 }
@@ -238,9 +220,9 @@ fn a_saved_key_that_the_signer_lacks_names_both_sides_and_key_loss() {
     fs::create_dir(host.path("keys")).expect("folder");
     assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
     let ended = host.run(host.with_fault("no-keys"));
-    refused(&ended, exit::UNAVAILABLE, &["BLS key", BLS, "available: none", "key loss or tampering"]);
+    ended.assert_refused(exit::UNAVAILABLE, &["BLS key", BLS, "available: none", "key loss or tampering"]);
     let ended = host.run(host.with_fault("other-keys"));
-    refused(&ended, exit::INTEGRITY, &["BLS key", BLS, "available: 0xa572cbea", "key loss or tampering"]);
+    ended.assert_refused(exit::INTEGRITY, &["BLS key", BLS, "available: 0xa572cbea", "key loss or tampering"]);
     // Neither led to another key, and what was saved is still what it was.
     assert_eq!(fs::read_to_string(host.path("state/staking/bls_pubkey")).expect("whole"), format!("{BLS}\n"));
     assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
@@ -255,214 +237,9 @@ fn a_second_verifier_is_refused_and_takes_nothing_from_the_first() {
     let mut command = second.with_fault("");
     command.arg("--identity-state-dir").arg(host.path("state"));
     command.arg("--identity-file").arg(host.path("identity.json"));
-    refused(&second.run(command), exit::CONFIG, &["another verifier is using"]);
+    second.run(command).assert_refused(exit::CONFIG, &["another verifier is using"]);
     assert_eq!(public(&host).node_id.to_string(), NODE);
     running.notified.clear();
     assert!(host.path("private/control.sock").exists());
     assert_eq!(running.stop().code, Some(0));
-}
-
-/// A library that kills its process before the n-th call that changes the disk.
-fn killer(host: &Host) -> Option<PathBuf> {
-    let source = host.path("killer.c");
-    let text = r#"#define _GNU_SOURCE
-        #include <dlfcn.h>
-        #include <fcntl.h>
-        #include <signal.h>
-        #include <stdarg.h>
-        #include <stdlib.h>
-        #include <sys/stat.h>
-        #include <unistd.h>
-        static void step(void) {
-            static int done;
-            const char *wanted = getenv("TEST_KILL_AT");
-            if (wanted && __atomic_add_fetch(&done, 1, __ATOMIC_SEQ_CST) == atoi(wanted)) kill(getpid(), SIGKILL);
-        }
-        int rename(const char *from, const char *to) {
-            step();
-            return ((int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename"))(from, to);
-        }
-        int fsync(int fd) { step(); return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd); }
-        int mkdir(const char *path, mode_t mode) {
-            step();
-            return ((int (*)(const char *, mode_t))dlsym(RTLD_NEXT, "mkdir"))(path, mode);
-        }
-        static int opened(const char *name, const char *path, int flags, mode_t mode) {
-            if (flags & O_CREAT) step();
-            return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, name))(path, flags, mode);
-        }
-        #define OPEN(name) int name(const char *path, int flags, ...) { \
-            va_list more; va_start(more, flags); mode_t mode = va_arg(more, mode_t); va_end(more); \
-            return opened(#name, path, flags, mode); }
-        OPEN(open)
-        OPEN(open64)
-    "#;
-    fs::write(&source, text).expect("write");
-    let library = host.path("killer.so");
-    let built =
-        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl").status();
-    built.is_ok_and(|status| status.success()).then_some(library)
-}
-
-/// How many keys of a kind the signer made.
-fn made(keys: &Path, kind: &str) -> usize {
-    fs::read_to_string(keys.join(kind)).unwrap_or_default().lines().count()
-}
-
-fn healed(host: &Host, keys: &Path, after: &str) {
-    for _ in 0..2 {
-        let mut command = host.with_fault("");
-        command.env("CRYFTTEE_KEYS", keys);
-        let ended = host.start(command).stop();
-        assert_eq!(ended.code, Some(0), "{after}: {ended:?}");
-        assert_eq!((made(keys, "bls"), made(keys, "tls")), (1, 1), "keys that were made, {after}");
-        for (name, expected) in [("bls_pubkey", BLS), ("tls_pubkey", TLS), ("node_id", NODE)] {
-            let saved = fs::read_to_string(host.path("state/staking").join(name)).expect("saved");
-            assert_eq!(saved, format!("{expected}\n"), "{name}, {after}");
-        }
-        assert!(FILES.iter().all(|name| host.path("state").join(name).exists()), "{after}");
-    }
-}
-
-#[test]
-fn a_verifier_killed_before_any_change_to_the_disk_heals_at_its_next_start() {
-    const NAME: &str = "a_verifier_killed_before_any_change_to_the_disk_heals_at_its_next_start";
-    let tools = Host::new();
-    let Some(library) = killer(&tools) else {
-        return support::skip(NAME, "needs a C compiler");
-    };
-    let (mut between_making_and_saving, mut step) = (0, 0);
-    loop {
-        step += 1;
-        assert!(step < 200, "the start never succeeds");
-        let host = Host::new();
-        let keys = host.path("keys");
-        fs::create_dir(&keys).expect("folder");
-        let mut command = host.with_fault("");
-        command.env("CRYFTTEE_KEYS", &keys).env("LD_PRELOAD", &library).env("TEST_KILL_AT", step.to_string());
-        let mut child = command.spawn().expect("spawn");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let status = loop {
-            if let Some(status) = child.try_wait().expect("wait") {
-                break Some(status);
-            }
-            let stderr = fs::read_to_string(host.path("stderr")).unwrap_or_default();
-            if stderr.contains("[9/9] Ready: ") {
-                break None;
-            }
-            assert!(Instant::now() < deadline, "step {step}: {stderr}");
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        let Some(status) = status else {
-            child.kill().expect("kill");
-            child.wait().expect("wait");
-            break;
-        };
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&status),
-            Some(libc::SIGKILL),
-            "step {step}: {status}"
-        );
-        // What it told before it was killed, which may be READY already, is not the next one's word.
-        while host.notification().is_some() {}
-        let saved = |name: &str| host.path("state").join(name).exists();
-        for (kind, record) in [("bls", "keys/bls_key.json"), ("tls", "keys/tls_key.json")] {
-            between_making_and_saving += usize::from(made(&keys, kind) == 1 && !saved(record));
-        }
-        healed(&host, &keys, &format!("killed before change {step}"));
-    }
-    // The test would show nothing if the library were not asked: each of five files is made, flushed, renamed, its folder
-    // flushed, and before the first of each kind a key was made and not saved.
-    assert!(step > 20, "only {step} changes were seen");
-    assert!(between_making_and_saving >= 6, "{between_making_and_saving}");
-}
-
-/// Runs `body` where mounts are its own. Skipped where that is not allowed.
-fn with_own_mounts(test: &str, body: impl FnOnce() + Send) {
-    use nix::mount::{MsFlags, mount};
-    std::thread::scope(|scope| {
-        let outcome = scope.spawn(|| {
-            if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS) {
-                return support::skip(test, &format!("needs mounts of its own: {error}"));
-            }
-            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
-            body();
-        });
-        outcome.join().expect("the test");
-    });
-}
-
-/// A state folder on a disk of its own, of sixty-four kilobytes.
-fn small_disk(host: &Host) {
-    use nix::mount::{MsFlags, mount};
-    fs::create_dir(host.path("state")).expect("folder");
-    mount(Some("none"), &host.path("state"), Some("tmpfs"), MsFlags::empty(), Some("size=64k,mode=700"))
-        .expect("tmpfs");
-}
-
-fn fill(host: &Host) {
-    let mut file = fs::File::create(host.path("state/filler")).expect("create");
-    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
-}
-
-fn contents(host: &Host) -> Vec<Option<Vec<u8>>> {
-    FILES.iter().map(|name| fs::read(host.path("state").join(name)).ok()).collect()
-}
-
-#[test]
-fn a_full_disk_refuses_leaves_the_old_files_whole_and_heals_when_there_is_room_again() {
-    with_own_mounts("a_full_disk_refuses_leaves_the_old_files_whole_and_heals_when_there_is_room_again", || {
-        let host = Host::new();
-        small_disk(&host);
-        let keys = host.path("keys");
-        fs::create_dir(&keys).expect("folder");
-        let command = || {
-            let mut command = host.with_fault("");
-            command.env("CRYFTTEE_KEYS", &keys);
-            command
-        };
-        // At the first boot: the BLS key is made and cannot be saved.
-        for name in ["staking", "keys"] {
-            fs::create_dir(host.path("state").join(name)).expect("folder");
-        }
-        fs::write(host.path("state/staking/.lock"), "").expect("file");
-        fill(&host);
-        refused(&host.run(command()), exit::IO, &["keep the public keys", "bls_key.json", "No space left"]);
-        assert!(contents(&host).iter().all(Option::is_none), "nothing is half there");
-        refused(&host.run(command()), exit::IO, &["bls_key.json", "No space left"]);
-        assert_eq!((made(&keys, "bls"), made(&keys, "tls")), (1, 0));
-        fs::remove_file(host.path("state/filler")).expect("room again");
-        healed(&host, &keys, "the disk was full");
-        // At a later one, where a file has to be completed.
-        fs::remove_file(host.path("state/keys/tls_key.json")).expect("remove");
-        let before = contents(&host);
-        fill(&host);
-        refused(&host.run(command()), exit::IO, &["tls_key.json", "No space left"]);
-        assert_eq!(contents(&host), before);
-        fs::remove_file(host.path("state/filler")).expect("room again");
-        healed(&host, &keys, "the disk was full again");
-    });
-}
-
-#[test]
-fn a_read_only_disk_refuses_and_leaves_the_old_files_as_they_are() {
-    use nix::mount::{MsFlags, mount};
-    with_own_mounts("a_read_only_disk_refuses_and_leaves_the_old_files_as_they_are", || {
-        let host = Host::new();
-        small_disk(&host);
-        assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
-        let before = contents(&host);
-        assert!(before.iter().all(Option::is_some));
-        let flags =
-            |read_only: bool| if read_only { MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY } else { MsFlags::MS_REMOUNT };
-        let remount =
-            |read_only| mount(None::<&str>, &host.path("state"), None::<&str>, flags(read_only), None::<&str>);
-        remount(true).expect("remount");
-        refused(&host.run(host.with_fault("")), exit::IO, &["Read-only file system"]);
-        assert_eq!(contents(&host), before);
-        remount(false).expect("remount");
-        assert_eq!(host.start(host.with_fault("")).stop().code, Some(0));
-        assert_eq!(contents(&host), before);
-    });
 }

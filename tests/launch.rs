@@ -1,4 +1,4 @@
-//! What the sidecar is given, and what it is not.
+//! What the sidecar is given, what it is not, and what becomes of its words.
 
 mod support;
 
@@ -297,4 +297,26 @@ fn a_unix_socket_does_not_fit_https_and_the_refusal_says_what_does() {
     let ended = host.run(https(&host, "127.0.0.1:1".parse().expect("address")));
     assert_eq!(ended.code, Some(i32::from(contract::exit::CONFIG)), "{ended:?}");
     assert!(ended.refusal().contains("ListenStream=") && ended.refusal().contains("https"), "{ended:?}");
+}
+
+#[test]
+fn hostile_lines_of_the_sidecar_forge_nothing() {
+    let host = Host::new();
+    let running = host.start(host.with_fault("hostile-lines"));
+    running.wait_for_line("MESSAGE=all is well");
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains('\u{1b}') && !ended.stderr.contains('\r') && !ended.stderr.contains('\0'));
+    assert!(ended.stderr.contains("\\u{1b}[2J"), "{ended:?}");
+    assert!(ended.stderr.lines().all(|line| line.len() < 8 * 1024), "a line of a megabyte came through");
+    let ready = ended.notified.iter().filter(|message| message.lines().any(|line| line == "READY=1")).count();
+    assert_eq!(ready, 1, "{ended:?}");
+}
+
+#[test]
+fn the_words_of_a_sidecar_that_dies_at_once_are_not_lost() {
+    let host = Host::new();
+    let ended = host.run(host.with_fault("say-and-exit"));
+    assert!(ended.stderr.contains("these were my last words"), "{ended:?}");
+    assert!(ended.refusal().contains("exit code 4"), "{ended:?}");
 }

@@ -35,6 +35,47 @@ impl Ended {
     pub fn refusal(&self) -> &str {
         self.stderr.lines().last().unwrap_or_default()
     }
+
+    /// Refused with this code, before READY, in a line that has all these parts.
+    #[track_caller]
+    pub fn assert_refused(&self, code: u8, parts: &[&str]) {
+        assert_eq!(self.code, Some(i32::from(code)), "{self:?}");
+        assert!(!self.was_ready(), "{self:?}");
+        for part in parts {
+            assert!(self.refusal().contains(part), "{part:?} in {:?}", self.refusal());
+        }
+    }
+}
+
+/// The keys of the bad sidecar: the generators.
+pub const BLS: &str =
+    "0x97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb";
+pub const TLS: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+/// The node that the second of them is.
+pub const NODE: &str = "NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2";
+
+/// Runs `body` where mounts are its own. Skipped where that is not allowed.
+pub fn with_own_mounts(test: &str, body: impl FnOnce() + Send) {
+    use nix::mount::{MsFlags, mount};
+    std::thread::scope(|scope| {
+        let outcome = scope.spawn(|| {
+            if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS) {
+                return skip(test, &format!("needs mounts of its own: {error}"));
+            }
+            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
+            body();
+        });
+        outcome.join().expect("the test");
+    });
+}
+
+/// A disk of its own for what stands in `folder`. To be called with mounts of one's own.
+pub fn small_disk(folder: &Path, size: &str) {
+    use nix::mount::{MsFlags, mount};
+    std::fs::create_dir(folder).expect("folder");
+    let options = format!("size={size},mode=700");
+    mount(Some("none"), folder, Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).expect("tmpfs");
 }
 
 /// Says loudly that a test cannot run here. `cargo xtask test` counts the line as a skipped test; it is written
