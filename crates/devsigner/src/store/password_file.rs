@@ -26,15 +26,17 @@ pub(super) fn read(path: &Path) -> Result<Password, StoreError> {
 pub(super) fn read_or_draw(folder: &Folder) -> Result<Password, StoreError> {
     let path = folder.join(NAME);
     if !path.exists() {
-        // A new password would open none of them, and would bury the reason.
-        if !folder.keystores()?.is_empty() {
+        if folder.keystores()?.is_empty() {
+            let mut random = Zeroizing::new([0; 32]);
+            getrandom::fill(random.as_mut()).map_err(StoreError::Random)?;
+            let text = Zeroizing::new(hex::encode(random.as_ref()));
+            // Another signer that starts at this moment may win; then its password is read, not this one.
+            folder.write_new(NAME, text.as_bytes())?;
+        } else if !path.exists() {
+            // A new password would open none of them, and would bury the reason. (Looked at once more: another signer may
+            // have made both since, the password first.)
             return Err(StoreError::LostPassword { path });
         }
-        let mut random = Zeroizing::new([0; 32]);
-        getrandom::fill(random.as_mut()).map_err(StoreError::Random)?;
-        let text = Zeroizing::new(hex::encode(random.as_ref()));
-        // Another signer that starts at this moment may win; then its password is read, not this one.
-        folder.write_new(NAME, text.as_bytes())?;
     }
     read(&path)
 }
