@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use contract::exit;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
-use support::Host;
+use support::{Host, with_own_mounts};
 
 /// A host whose binary is a copy of the bad sidecar, pinned, and checked only when a hint comes: one minute is longer than
 /// any test here.
@@ -170,21 +169,6 @@ fn a_store_through_a_shared_mapping_is_found_by_the_timed_check() {
     // SAFETY: nothing refers to the mapping any more.
     unsafe { libc::munmap(mapped, 4096) };
     assert_eq!(running.stop().code, Some(0));
-}
-
-/// Runs `body` where mounts are its own. Skipped where that is not allowed.
-fn with_own_mounts(test: &str, body: impl FnOnce() + Send) {
-    std::thread::scope(|scope| {
-        let outcome = scope.spawn(|| {
-            if let Err(error) = unshare(CloneFlags::CLONE_NEWNS) {
-                return support::skip(test, &format!("needs mounts of its own: {error}"));
-            }
-            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-            mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
-            body();
-        });
-        outcome.join().expect("the test");
-    });
 }
 
 #[test]

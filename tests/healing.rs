@@ -9,11 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use contract::exit;
-use support::{BLS, Host, NODE, TLS, small_disk, with_own_mounts};
-
-/// All that is kept of who the node is.
-const FILES: [&str; 5] =
-    ["staking/bls_pubkey", "staking/tls_pubkey", "staking/node_id", "keys/bls_key.json", "keys/tls_key.json"];
+use support::{BLS, Host, IDENTITY_FILES, NODE, TLS, small_disk, with_own_mounts};
 
 /// A library that kills its process before the n-th call that changes the disk.
 fn killer(host: &Host) -> Option<PathBuf> {
@@ -73,7 +69,7 @@ fn healed(host: &Host, keys: &Path, after: &str) {
             let saved = fs::read_to_string(host.path("state/staking").join(name)).expect("saved");
             assert_eq!(saved, format!("{expected}\n"), "{name}, {after}");
         }
-        assert!(FILES.iter().all(|name| host.path("state").join(name).exists()), "{after}");
+        assert!(IDENTITY_FILES.iter().all(|name| host.path("state").join(name).exists()), "{after}");
     }
 }
 
@@ -136,7 +132,7 @@ fn fill(host: &Host) {
 }
 
 fn contents(host: &Host) -> Vec<Option<Vec<u8>>> {
-    FILES.iter().map(|name| fs::read(host.path("state").join(name)).ok()).collect()
+    IDENTITY_FILES.iter().map(|name| fs::read(host.path("state").join(name)).ok()).collect()
 }
 
 #[test]

@@ -3,18 +3,12 @@
 mod support;
 
 use contract::exit;
-use support::{Ended, Host, bad_sidecar};
+use support::{Ended, Host, IDENTITY_FILES, bad_sidecar};
 
 fn refused(host: &Host, ended: &Ended, code: u8, parts: &[&str]) {
-    assert_eq!(ended.code, Some(i32::from(code)), "{ended:?}");
-    assert!(!ended.was_ready(), "{ended:?}");
-    for part in parts {
-        assert!(ended.refusal().contains(part), "{part:?} in {:?}", ended.refusal());
-    }
+    ended.assert_refused(code, parts);
     assert!(ended.refusal().starts_with("cryftgo-tee: "), "{ended:?}");
-    for name in
-        ["staking/bls_pubkey", "staking/tls_pubkey", "staking/node_id", "keys/bls_key.json", "keys/tls_key.json"]
-    {
+    for name in IDENTITY_FILES {
         assert!(!host.path("state").join(name).exists(), "{name} was saved");
     }
     assert!(!host.path("private/control.sock").exists(), "the private socket was left behind");
@@ -267,4 +261,27 @@ fn an_unknown_flag_is_a_usage_error() {
     let mut command = host.with_fault("");
     command.arg("--no-such-flag");
     assert_eq!(host.run(command).code, Some(i32::from(exit::USAGE)));
+}
+
+/// A loop of checks on a host without the capability would see nothing; it must refuse instead.
+#[test]
+fn a_sidecar_whose_mappings_cannot_be_read_is_refused() {
+    const NAME: &str = "a_sidecar_whose_mappings_cannot_be_read_is_refused";
+    if !nix::unistd::geteuid().is_root() || !std::path::Path::new("/usr/bin/setpriv").exists() {
+        return support::skip(NAME, "needs root and setpriv");
+    }
+    let host = Host::new();
+    let inner = host.with_fault("");
+    let script = inner.get_args().nth(1).expect("the script").to_string_lossy().into_owned();
+    let rest: Vec<_> = inner.get_args().skip(2).map(std::ffi::OsStr::to_owned).collect();
+    let mut command = std::process::Command::new("/usr/bin/setpriv");
+    // May become another user, but not look at that user's processes.
+    command.args(["--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace", "/bin/sh", "-c", &script]).args(rest);
+    command.args(["--launch-user", "nobody"]).env_clear();
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
+    host.wire(&mut command);
+    let ended = host.run(command);
+    assert!(!ended.was_ready() && ended.code != Some(0), "{ended:?}");
+    assert_eq!(ended.code, Some(i32::from(exit::CONFIG)), "{ended:?}");
+    assert!(ended.refusal().contains("CAP_SYS_PTRACE"), "{ended:?}");
 }

@@ -54,6 +54,10 @@ pub const TLS: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f28
 /// The node that the second of them is.
 pub const NODE: &str = "NodeID-0f715baf5d4c2ed329785cef29e562f73488c8a2";
 
+/// All that is kept of who the node is, in the state folder.
+pub const IDENTITY_FILES: [&str; 5] =
+    ["staking/bls_pubkey", "staking/tls_pubkey", "staking/node_id", "keys/bls_key.json", "keys/tls_key.json"];
+
 /// Runs `body` where mounts are its own. Skipped where that is not allowed.
 pub fn with_own_mounts(test: &str, body: impl FnOnce() + Send) {
     use nix::mount::{MsFlags, mount};
