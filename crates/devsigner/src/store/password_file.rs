@@ -25,18 +25,17 @@ pub(super) fn read(path: &Path) -> Result<Password, StoreError> {
 /// Reads the folder's own password, and draws it at first use.
 pub(super) fn read_or_draw(folder: &Folder) -> Result<Password, StoreError> {
     let path = folder.join(NAME);
+    if !path.exists() && folder.keystores()?.is_empty() {
+        let mut random = Zeroizing::new([0; 32]);
+        getrandom::fill(random.as_mut()).map_err(StoreError::Random)?;
+        let text = Zeroizing::new(hex::encode(random.as_ref()));
+        // Another signer that starts at this moment may win; then its password is read, not this one.
+        folder.write_new(NAME, text.as_bytes())?;
+    }
+    // Of keystores without a password: a new one would open none of them, and would bury the reason. Looked at after the
+    // keystores, because another signer that starts at this moment makes its password before its first key.
     if !path.exists() {
-        if folder.keystores()?.is_empty() {
-            let mut random = Zeroizing::new([0; 32]);
-            getrandom::fill(random.as_mut()).map_err(StoreError::Random)?;
-            let text = Zeroizing::new(hex::encode(random.as_ref()));
-            // Another signer that starts at this moment may win; then its password is read, not this one.
-            folder.write_new(NAME, text.as_bytes())?;
-        } else if !path.exists() {
-            // A new password would open none of them, and would bury the reason. (Looked at once more: another signer may
-            // have made both since, the password first.)
-            return Err(StoreError::LostPassword { path });
-        }
+        return Err(StoreError::LostPassword { path });
     }
     read(&path)
 }
