@@ -30,6 +30,12 @@ pub const STATE_FILE: &str = "/run/cryftgo-tee/state.json";
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the sidecar may take from exec to its first answer.
 pub const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the signer may take to answer, to load its keys, and to list the saved ones, at each start of a sidecar.
+pub const SIGNER_STARTUP_TIMEOUT: Duration = Duration::from_secs(600);
+/// Whether a process of the signer that lists no key is asked to load its keys again.
+pub const SIGNER_RELOAD: &str = "when-empty";
+/// The words for that; an error about another one names them.
+pub const SIGNER_RELOADS: [&str; 2] = ["when-empty", "never"];
 /// How often `/proc/<pid>/exe` is measured again.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The largest request body the sidecar reads, in bytes.
@@ -44,3 +50,12 @@ pub const CONTROL_FD_NAME: &str = "control";
 pub const CAPABILITIES: [&str; 3] = ["bls_signing", "tls_signing", CAN_MAKE_KEYS];
 /// The one of them that only a node without keys needs.
 pub const CAN_MAKE_KEYS: &str = "key_generation";
+
+/// The signer signs bytes as they are with a BLS key, which no stock Web3Signer does.
+pub const RAW_SIGNING: &str = "raw_signing";
+/// The signer signs SHA-256 digests with a TLS key, which no stock Web3Signer does.
+pub const DIGEST_SIGNING: &str = "digest_signing";
+/// The signer proves the possession of its BLS keys, which no stock Web3Signer does.
+pub const POSSESSION_PROOFS: &str = "possession_proofs";
+/// Capability strings of `GET /v1/staking/status` that a signer may have beyond a stock Web3Signer.
+pub const EXTENSIONS: [&str; 3] = [RAW_SIGNING, DIGEST_SIGNING, POSSESSION_PROOFS];

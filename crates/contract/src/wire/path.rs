@@ -16,3 +16,5 @@ pub const ATTESTATION: &str = "/v1/runtime/attestation";
 pub const ADMIT: &str = "/v1/runtime/admit";
 /// `GET`, on the control socket only: what clients asked, counted.
 pub const METRICS: &str = "/v1/runtime/metrics";
+/// `POST`, on the control socket only: have the signer's processes that list no key read their key files again.
+pub const SIGNER_RELOAD: &str = "/v1/runtime/signer/reload";

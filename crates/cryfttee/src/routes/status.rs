@@ -72,6 +72,7 @@ fn describe(web3signer_url: String, seen: Seen) -> v04::Both<StakingStatus, v04:
             tls_pubkeys: tls.unwrap_or_default(),
             module_version: VERSION.to_owned(),
             capabilities: capabilities.collect(),
+            signers: Vec::new(),
         },
         v04: v04::Status {
             cryfttee_version: VERSION.to_owned(),
