@@ -53,6 +53,7 @@ mod guard;
 mod keystore;
 pub mod listen;
 pub mod log;
+mod node_keys;
 mod problem;
 mod routes;
 mod server;
@@ -69,8 +70,9 @@ pub use signer::{BadUrl, Signer, SignerError, SignerUrl};
 pub use tls::{TlsError, TlsFiles};
 
 use access::{Access, Denials};
-use config::{ConfigError, ExpectedKeys, KeyGeneration, Limits, Settings, Transport};
+use config::{ConfigError, KeyGeneration, Limits, Settings, Transport};
 use counters::Counters;
+use node_keys::NodeKeys;
 use routes::Missing;
 
 /// What stands between clients and the API: the rules, with every name looked up, and TLS, with its files read.
@@ -104,7 +106,7 @@ pub struct Sidecar {
     signer: Signer,
     gate: Gate,
     key_generation: KeyGeneration,
-    expected: ExpectedKeys,
+    node_keys: NodeKeys,
     missing: Missing,
     counters: Counters,
     limits: Limits,
@@ -120,7 +122,7 @@ impl Sidecar {
             signer: Signer::new(settings.signer.clone(), settings.signer_eth1.clone(), &settings.limits),
             gate: Gate::default(),
             key_generation: settings.key_generation,
-            expected: settings.expected,
+            node_keys: NodeKeys::new(settings.expected),
             missing: Missing::default(),
             counters: Counters::default(),
             limits: settings.limits,
@@ -152,8 +154,8 @@ impl Sidecar {
         self.key_generation
     }
 
-    pub(crate) fn expected(&self) -> &ExpectedKeys {
-        &self.expected
+    pub(crate) fn node_keys(&self) -> &NodeKeys {
+        &self.node_keys
     }
 
     pub(crate) fn counters(&self) -> &Counters {

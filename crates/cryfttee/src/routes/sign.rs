@@ -15,6 +15,7 @@ use super::read;
 use crate::Sidecar;
 use crate::evidence::{MODULE, VERSION};
 use crate::problem::Problem;
+use crate::signer::{SignerError, TlsKeyName};
 
 type Payload<'a> = &'a RawValue;
 type Asked<'a> = SignRequest<'a, Payload<'a>>;
@@ -58,8 +59,11 @@ async fn bls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String
     }
     let payload = payload(&asked)?;
     let request = if payload.get().starts_with('{') { typed(&asked, payload)? } else { raw(&asked, payload)?.into() };
-    let signature = sidecar.signer().sign_bls(&key, request.as_bytes(), deadline).await?;
-    Ok(signed(&signature))
+    match sidecar.signer().sign_bls(&key, request.as_bytes(), deadline).await {
+        Ok(signature) => Ok(signed(&signature)),
+        Err(error) if error.is_not_found() && sidecar.node_keys().has_bls(&key) => Err(Problem::node_key_missing()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// 65 bytes r‖s‖v over Keccak-256 of `data`; 64 bytes r‖s over `digest`, the form of 0.4. (0.4's
@@ -69,13 +73,22 @@ async fn tls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String
     let key = sidecar.signer().tls_key(named(&asked)?).map_err(not_a_key)?;
     let Some(digest) = asked.digest else {
         let data = bytes(payload(&asked)?)?;
-        return Ok(signed(&sidecar.signer().sign_tls(&key, &data, deadline).await?));
+        let signature = sidecar.signer().sign_tls(&key, &data, deadline).await;
+        return signature.map(|signature| signed(&signature)).map_err(|error| not_signed(sidecar, &key, error));
     };
     if asked.data.is_some() || asked.message.is_some() {
         return Err(Problem::malformed("both data and digest: one of them"));
     }
     let digest = bytes(digest)?.try_into().map_err(|_| Problem::malformed("a digest is 32 bytes"))?;
-    Ok(signed(&sidecar.signer().sign_digest(&key, &digest, deadline).await?))
+    let signature = sidecar.signer().sign_digest(&key, &digest, deadline).await;
+    signature.map(|signature| signed(&signature)).map_err(|error| not_signed(sidecar, &key, error))
+}
+
+fn not_signed(sidecar: &Sidecar, key: &TlsKeyName, error: SignerError) -> Problem {
+    if error.is_not_found() && sidecar.node_keys().has_tls_named(key) {
+        return Problem::node_key_missing();
+    }
+    error.into()
 }
 
 /// The key, by either name. Two names for two keys are no request that could be served.
