@@ -61,6 +61,7 @@ mod signer;
 mod sys;
 mod tls;
 mod together;
+mod typed;
 
 pub use evidence::{Evidence, HashSelf, VERSION};
 pub use gate::Gate;

@@ -1,0 +1,79 @@
+//! Typed eth2 requests, held against Web3Signer's published API before they are sent.
+//!
+//! A stock Web3Signer answers 500 to a request that lacks a member, as it does when it is broken itself. Told apart here,
+//! its 500 means that it is broken. What it takes beside its API passes too: types in lower case, integers as numbers,
+//! members that it does not know. What needs the network's parameters (a slot before its fork, the length of a bit list)
+//! and the signing root itself are for the signer to judge.
+//!
+//! A request is read once more for this, and nothing of it is kept: it goes on as it was written.
+
+mod kinds;
+mod shape;
+
+use std::fmt;
+
+use kinds::{Body, KINDS};
+use serde::Deserialize;
+use shape::Member;
+
+/// Why a request is none that the signer could sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No type of a stock Web3Signer.
+    UnknownType(String),
+    /// A member is missing, or is not what it has to be.
+    Member {
+        /// From the request on, with dots.
+        path: String,
+        /// `is missing`, `is not …`.
+        is: String,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownType(kind) => write!(f, "Web3Signer signs no type {kind:?}"),
+            Self::Member { path, is } => write!(f, "{path} {is}"),
+        }
+    }
+}
+
+/// Checks an object, which may carry its type or not, as a request of type `kind`.
+///
+/// # Errors
+/// [`Fault`] for the first thing that is wrong.
+pub(crate) fn check(kind: &str, body: &str) -> Result<(), Fault> {
+    let known = KINDS.iter().find(|known| known.name.eq_ignore_ascii_case(kind));
+    let Some(known) = known else { return Err(Fault::UnknownType(kind.to_owned())) };
+    shape::check(members(&known.body, body), body)
+}
+
+/// The members that a request has to have; with some types, its version decides.
+fn members(of: &Body, body: &str) -> &'static [Member] {
+    #[derive(Deserialize)]
+    struct Versions<'a> {
+        #[serde(borrow)]
+        beacon_block: Option<Version<'a>>,
+        #[serde(borrow)]
+        aggregate_and_proof: Option<Version<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Version<'a> {
+        #[serde(borrow)]
+        version: std::borrow::Cow<'a, str>,
+    }
+
+    match of {
+        Body::Fixed(members) => members,
+        Body::ByVersion(members) => {
+            let found = serde_json::from_str::<Versions<'_>>(body).ok();
+            let found = found.and_then(|found| found.beacon_block.or(found.aggregate_and_proof));
+            // Without a version that can be read, it is the version that is found wrong.
+            members(found.as_ref().map_or("", |found| &found.version))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
