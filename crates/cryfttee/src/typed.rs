@@ -13,8 +13,6 @@ mod shape;
 use std::fmt;
 
 use kinds::{Body, KINDS};
-use serde::Deserialize;
-use shape::Member;
 
 /// Why a request is none that the signer could sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,33 +44,11 @@ impl fmt::Display for Fault {
 pub(crate) fn check(kind: &str, body: &str) -> Result<(), Fault> {
     let known = KINDS.iter().find(|known| known.name.eq_ignore_ascii_case(kind));
     let Some(known) = known else { return Err(Fault::UnknownType(kind.to_owned())) };
-    shape::check(members(&known.body, body), body)
-}
-
-/// The members that a request has to have; with some types, its version decides.
-fn members(of: &Body, body: &str) -> &'static [Member] {
-    #[derive(Deserialize)]
-    struct Versions<'a> {
-        #[serde(borrow)]
-        beacon_block: Option<Version<'a>>,
-        #[serde(borrow)]
-        aggregate_and_proof: Option<Version<'a>>,
-    }
-    #[derive(Deserialize)]
-    struct Version<'a> {
-        #[serde(borrow)]
-        version: std::borrow::Cow<'a, str>,
-    }
-
-    match of {
+    let members = match known.body {
         Body::Fixed(members) => members,
-        Body::ByVersion(members) => {
-            let found = serde_json::from_str::<Versions<'_>>(body).ok();
-            let found = found.and_then(|found| found.beacon_block.or(found.aggregate_and_proof));
-            // Without a version that can be read, it is the version that is found wrong.
-            members(found.as_ref().map_or("", |found| &found.version))
-        }
-    }
+        Body::ByVersion(of) => of(body),
+    };
+    shape::check(members, body)
 }
 
 #[cfg(test)]

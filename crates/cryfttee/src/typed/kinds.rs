@@ -1,5 +1,9 @@
 //! The types of request that Web3Signer signs, with their members, by its published API (eth2/signing/schemas.yaml, 26.4.2).
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
 use super::shape::Shape::{AnyBytes, Bytes, List, Object, Text, Uint};
 use super::shape::{Member, Shape};
 
@@ -12,7 +16,7 @@ pub(super) struct Kind {
 /// The members of a request.
 pub(super) enum Body {
     Fixed(&'static [Member]),
-    /// By the text of its `version`, which is empty if there is none.
+    /// By the version that the request says.
     ByVersion(fn(&str) -> &'static [Member]),
 }
 
@@ -87,8 +91,25 @@ const AGGREGATE_OF_COMMITTEES_AND_PROOF: Shape = Object(&[
     must("selection_proof", Bytes(96)),
 ]);
 
-fn aggregate_and_proof(version: &str) -> &'static [Member] {
+/// What has a version.
+#[derive(Deserialize)]
+struct Versioned<'a> {
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+}
+
+/// Of what has a version, if it says none that can be read.
+const NO_VERSION: Shape = Object(&[must("version", Text)]);
+
+fn aggregate_and_proof(body: &str) -> &'static [Member] {
+    #[derive(Deserialize)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        aggregate_and_proof: Versioned<'a>,
+    }
+
     const BEFORE_ELECTRA: [&str; 5] = ["PHASE0", "ALTAIR", "BELLATRIX", "CAPELLA", "DENEB"];
+    const UNKNOWN: &[Member] = &[FORK_INFO, must("aggregate_and_proof", NO_VERSION), ROOT, ROOT_TOO];
     const BEFORE: &[Member] = &[
         FORK_INFO,
         must("aggregate_and_proof", Object(&[must("version", Text), must("data", AGGREGATE_AND_PROOF)])),
@@ -101,11 +122,24 @@ fn aggregate_and_proof(version: &str) -> &'static [Member] {
         ROOT,
         ROOT_TOO,
     ];
-    if BEFORE_ELECTRA.iter().any(|before| before.eq_ignore_ascii_case(version)) { BEFORE } else { SINCE }
+    match serde_json::from_str::<Request<'_>>(body) {
+        Err(_) => UNKNOWN,
+        Ok(request) => {
+            let version = &request.aggregate_and_proof.version;
+            if BEFORE_ELECTRA.iter().any(|before| before.eq_ignore_ascii_case(version)) { BEFORE } else { SINCE }
+        }
+    }
 }
 
 /// Before BELLATRIX whole, since then by its header.
-fn block(version: &str) -> &'static [Member] {
+fn block(body: &str) -> &'static [Member] {
+    #[derive(Deserialize)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        beacon_block: Versioned<'a>,
+    }
+
+    const UNKNOWN: &[Member] = &[FORK_INFO, must("beacon_block", NO_VERSION), ROOT, ROOT_TOO];
     const PHASE0: &[Member] =
         &[FORK_INFO, must("beacon_block", Object(&[must("version", Text), must("block", BLOCK)])), ROOT, ROOT_TOO];
     const ALTAIR: &[Member] = &[
@@ -120,12 +154,13 @@ fn block(version: &str) -> &'static [Member] {
         ROOT,
         ROOT_TOO,
     ];
-    if version.eq_ignore_ascii_case("PHASE0") {
-        PHASE0
-    } else if version.eq_ignore_ascii_case("ALTAIR") {
-        ALTAIR
-    } else {
-        SINCE
+    match serde_json::from_str::<Request<'_>>(body) {
+        Err(_) => UNKNOWN,
+        Ok(request) => match &*request.beacon_block.version {
+            phase0 if phase0.eq_ignore_ascii_case("PHASE0") => PHASE0,
+            altair if altair.eq_ignore_ascii_case("ALTAIR") => ALTAIR,
+            _ => SINCE,
+        },
     }
 }
 
