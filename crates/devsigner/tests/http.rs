@@ -228,7 +228,7 @@ fn a_client_that_expects_to_be_told_is_told_to_go_on() {
     assert_eq!(Reply::read(&mut reader).status, 200);
 }
 
-/// Half a minute, as with stock: before the first request and in the middle of a body. No answer comes of it.
+/// Half a minute, as with stock: before the first request, after one, and in the middle of a body. No answer comes of it.
 #[test]
 fn a_connection_on_which_nothing_comes_is_closed_after_30_seconds() {
     let (_folder, signer) = started();
@@ -243,9 +243,13 @@ fn a_connection_on_which_nothing_comes_is_closed_after_30_seconds() {
     let body =
         "POST /api/v1/eth1/sign/ab HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15\r\n\r\n{\"data\"".to_owned();
     std::thread::scope(|scope| {
-        let idle = [String::new(), body].map(|begin| scope.spawn(|| silent(begin)));
-        for (seconds, rest) in idle.map(|idle| idle.join().expect("an end")) {
-            assert!((28..90).contains(&seconds) && rest.is_empty(), "{seconds} s: {rest}");
+        let served = request("GET", "/upcheck", &[], "");
+        let idle = [(String::new(), 0), (served, 1), (body, 0)]
+            .map(|(begin, answers)| (scope.spawn(|| silent(begin)), answers));
+        for (idle, answers) in idle {
+            let (seconds, rest) = idle.join().expect("an end");
+            assert!((28..90).contains(&seconds), "{seconds} s: {rest}");
+            assert_eq!(rest.matches("HTTP/1.1").count(), answers, "{rest}");
         }
     });
 }
