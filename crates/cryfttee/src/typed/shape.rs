@@ -184,7 +184,7 @@ impl<'de> Visitor<'de> for Value<'_> {
 /// How many bytes a text spells; `None` if it is no hex. The signer takes it without `0x` too.
 fn bytes(text: &str) -> Option<usize> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let fine = digits.len() % 2 == 0 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let fine = digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     fine.then_some(digits.len() / 2)
 }
 

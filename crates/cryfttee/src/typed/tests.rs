@@ -64,7 +64,7 @@ fn altair_block() -> Value {
     block
 }
 
-/// A good body of every type, and of every version where versions differ. The last column says whether it needs
+/// A good body of every type, and of each version that differs. The last column says whether it needs
 /// `fork_info`.
 fn good() -> Vec<(&'static str, Value, bool)> {
     let slot = json!({"slot": "1"});
