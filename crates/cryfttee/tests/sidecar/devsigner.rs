@@ -24,7 +24,7 @@ use crate::support::{Served, skipped, typed};
 struct Pair {
     served: Served,
     eth2: SocketAddr,
-    keys: TempDir,
+    _keys: TempDir,
 }
 
 impl Pair {
@@ -49,7 +49,7 @@ impl Pair {
             settings.signer_eth1 = Some(format!("http://{eth1}").parse().expect("a URL"));
             settings.key_generation = who;
         });
-        Self { served, eth2, keys }
+        Self { served, eth2, _keys: keys }
     }
 
     async fn status(&self) -> StakingStatus {
