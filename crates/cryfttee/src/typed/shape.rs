@@ -52,7 +52,7 @@ pub(super) fn check(members: &'static [Member], text: &str) -> Result<(), Fault>
         let Found { path, is } = found;
         let path: Vec<_> = path.into_inner().into_iter().rev().collect();
         let is = is.into_inner().unwrap_or_else(|| format!("cannot be read: {error}"));
-        Fault::Member { path: if path.is_empty() { "the request".to_owned() } else { path.join(".") }, is }
+        Fault { path: if path.is_empty() { "the request".to_owned() } else { path.join(".") }, is }
     })
 }
 
