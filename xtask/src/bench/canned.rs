@@ -62,7 +62,7 @@ impl Answers {
             bls: json(format!("[\"{BLS_KEY}\"]")),
             tls: json(format!("[\"{TLS_KEY}\"]")),
             // The verifier asks for a signer that can make keys. This one has both already, so nobody will try.
-            extension: json("{\"functions\":[\"generate\",\"raw_bls\"]}".to_owned()),
+            extension: json("{\"functions\":[\"generate\",\"raw_signing\"]}".to_owned()),
             unknown: answer("404 Not Found", "text/plain", ""),
         }
     }
