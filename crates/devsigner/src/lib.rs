@@ -70,6 +70,7 @@ pub mod cli;
 mod error_text;
 pub mod keys;
 pub mod keystore;
+pub mod options;
 pub mod requests;
 pub mod routes;
 pub mod server;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use contract::exit;
 use cryfttee_devsigner::cli::Cli;
-use cryfttee_devsigner::typed::Network;
-use cryfttee_devsigner::{ServeError, Server, Store, StoreError};
+use cryfttee_devsigner::options::{Extension, Options};
+use cryfttee_devsigner::{ServeError, Server, Store, StoreError, server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long work outside of requests may take to finish at the end.
@@ -38,7 +38,11 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
         }
     };
-    match run(cli) {
+    let Some(options) = cli.options() else {
+        eprintln!("cryfttee-devsigner: {}", cli.two_lines());
+        return ExitCode::from(exit::USAGE);
+    };
+    match run(&cli, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tell(&failure);
@@ -47,15 +51,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
-    eprintln!("cryfttee-devsigner: FOR DEVELOPMENT ONLY: signs any raw bytes, no access control, no TLS.");
-    let store = Store::open(&cli.keys, cli.password_file.as_deref())?;
-    let network = Network { genesis_version: cli.genesis_fork_version };
+fn run(cli: &Cli, options: Options) -> Result<(), Failure> {
+    // Before the keys are loaded, which may take its time.
+    server::check(cli.listen)?;
+    let raw = if options.has(Extension::Raw) { "signs any raw bytes, " } else { "" };
+    eprintln!("cryfttee-devsigner: FOR DEVELOPMENT ONLY: {raw}no access control, no TLS.");
+    std::thread::sleep(cli.load_delay);
+    let store = Store::open_for(&cli.keys, cli.password_file.as_deref(), &options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     let outcome = runtime.block_on(async {
         // Before the address is announced: a signal that comes right after it must find its handler.
         let (term, int) = signals().map_err(Failure::Signals)?;
-        let server = Server::bind_for(cli.listen, store, network).await?;
+        let server = Server::bind_with(cli.listen, store, options).await?;
         announce(server.address());
         server.serve(either(term, int)).await;
         Ok(())
@@ -106,6 +113,7 @@ fn code(failure: &Failure) -> u8 {
             | StoreError::Write { .. } => exit::IO,
             StoreError::BadPassword { .. }
             | StoreError::LostPassword { .. }
+            | StoreError::BadKeyFile { .. }
             | StoreError::Open { .. }
             | StoreError::NoKey { .. }
             | StoreError::OtherKey { .. } => exit::DATA,

@@ -10,19 +10,19 @@ use zeroize::Zeroizing;
 
 use crate::answer::Refusal;
 use crate::keys::Curve;
-use crate::typed::{Network, Typed};
+use crate::options::{Extension, Options};
+use crate::typed::{self, Typed};
 
-/// `0x` and an even number of hex digits, in either case.
+/// An even number of hex digits in either case, with `0x` before them or not; with `0x` there may be none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HexBytes(pub Vec<u8>);
 
 impl<'de> Deserialize<'de> for HexBytes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-        text.strip_prefix("0x")
-            .and_then(|digits| hex::decode(digits).ok())
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("expected 0x and an even number of hex digits"))
+        let digits = text.strip_prefix("0x").unwrap_or(&text);
+        let bytes = hex::decode(digits).ok().filter(|_| !text.is_empty());
+        bytes.map(Self).ok_or_else(|| D::Error::custom("expected 0x and an even number of hex digits"))
     }
 }
 
@@ -35,26 +35,25 @@ pub enum Eth2Sign {
     Typed(Typed),
 }
 
-/// The members that say how to read the rest.
+/// A request that may be one to sign raw bytes.
 #[derive(Deserialize)]
-struct Eth2Body {
+struct RawBody {
     #[serde(rename = "type")]
-    _kind: Kind,
+    _kind: Word,
     data: Option<HexBytes>,
-    // Web3Signer takes both spellings.
     #[serde(rename = "signingRoot", alias = "signing_root")]
     signing_root: Option<HexBytes>,
 }
 
 /// What is to be signed: `ATTESTATION`, `BLOCK`, … With raw bytes any such word will do: they are signed as they
 /// are, and no list here could stay equal to that of whoever sends them.
-struct Kind;
+struct Word;
 
-impl<'de> Deserialize<'de> for Kind {
+impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         const LONGEST: usize = 64;
         let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-        let word = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if (1..=LONGEST).contains(&text.len()) && text.bytes().all(word) {
             Ok(Self)
         } else {
@@ -64,20 +63,21 @@ impl<'de> Deserialize<'de> for Kind {
 }
 
 impl Eth2Sign {
-    /// Reads the body of `POST /api/v1/eth2/sign/{pubkey}`: raw where there is `data`, else typed.
+    /// Reads the body of `POST /api/v1/eth2/sign/{pubkey}`: raw if there is `data` and the extension is on, else typed.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`], also for a type that is not served; [`Refusal::RootMismatch`].
-    pub fn parse(body: &[u8], network: &Network) -> Result<Self, Refusal> {
-        let Eth2Body { data, signing_root, .. } = parse(body)?;
-        let request = match data {
-            Some(HexBytes(data)) => Self::Raw(data),
-            None => Self::Typed(Typed::parse(body, network)?),
-        };
-        match signing_root {
-            Some(HexBytes(expected)) if expected != request.message() => Err(Refusal::RootMismatch),
-            _ => Ok(request),
+    /// [`Refusal::Malformed`], also for a type that is not served; [`Refusal::RootMismatch`], [`Refusal::Unsignable`].
+    pub fn parse(body: &[u8], options: &Options) -> Result<Self, Refusal> {
+        typed::check_object(body)?;
+        if options.has(Extension::Raw)
+            && let RawBody { data: Some(HexBytes(data)), signing_root, .. } = parse(body)?
+        {
+            return match signing_root {
+                Some(HexBytes(expected)) if expected != data => Err(Refusal::RootMismatch),
+                _ => Ok(Self::Raw(data)),
+            };
         }
+        Typed::parse(body, &options.network).map(Self::Typed)
     }
 
     /// What is signed.
@@ -199,15 +199,22 @@ pub fn hex_text(bytes: impl Into<Vec<u8>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Serves;
 
     fn read(body: &[u8]) -> Result<Eth2Sign, Refusal> {
-        Eth2Sign::parse(body, &Network::default())
+        Eth2Sign::parse(body, &Options::everything())
+    }
+
+    fn read_by_stock(body: &[u8]) -> Result<Eth2Sign, Refusal> {
+        Eth2Sign::parse(body, &Options::stock(Serves::Eth2))
     }
 
     #[test]
-    fn raw_data_is_what_is_signed() {
+    fn raw_data_is_what_is_signed_where_the_extension_is_on() {
         let body = br#"{"type":"ATTESTATION","data":"0xABcd","signingRoot":"0xabCD"}"#;
         assert_eq!(read(body), Ok(Eth2Sign::Raw(vec![0xab, 0xcd])));
+        assert!(matches!(read_by_stock(body), Err(Refusal::Unsignable(_))));
+        assert!(matches!(read_by_stock(br#"{"type":"RAW","data":"0xabcd"}"#), Err(Refusal::Malformed(_))));
     }
 
     #[test]
@@ -222,15 +229,18 @@ mod tests {
     fn a_type_that_is_not_served_is_told_which_ones_are() {
         let body = br#"{"type":"DEPOSIT","deposit":{}}"#;
         let Err(Refusal::Malformed(text)) = read(body) else { panic!("a refusal") };
-        assert!(text.contains("unknown variant `DEPOSIT`") && text.contains("`BLOCK_V2`"), "{text}");
+        assert!(text.contains("\"DEPOSIT\"") && text.contains("BLOCK_V2"), "{text}");
     }
 
     #[test]
-    fn bytes_are_hex_with_0x_and_nothing_else() {
-        for text in ["", "0x1", "abcd", "q80=", "0xzz", "0x 12"] {
+    fn bytes_are_hex_with_0x_or_without() {
+        for text in ["", "0x1", "abc", "0Xab", "q80=", "0xzz", "0x 12"] {
             assert!(parse::<Data>(format!(r#"{{"data":"{text}"}}"#).as_bytes()).is_err(), "{text}");
         }
-        assert!(parse::<Data>(br#"{"data":"0x"}"#).is_ok_and(|body| body.data.0.is_empty()));
+        for (text, bytes) in [("0x", &[][..]), ("0xAb", &[0xab]), ("abCD", &[0xab, 0xcd])] {
+            let read = parse::<Data>(format!(r#"{{"data":"{text}"}}"#).as_bytes()).expect("bytes");
+            assert_eq!(read.data.0, bytes, "{text}");
+        }
     }
 
     #[test]
@@ -243,10 +253,20 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_a_word_in_capitals() {
-        for kind in ["", "attestation", "A B", "É", &"A".repeat(65)] {
+    fn a_type_of_raw_data_is_a_word() {
+        for kind in ["", "A B", "É", &"A".repeat(65)] {
             let body = format!(r#"{{"type":"{kind}","data":"0xab"}}"#);
             assert!(matches!(read(body.as_bytes()), Err(Refusal::Malformed(_))), "{kind}");
+        }
+    }
+
+    #[test]
+    fn null_is_found_missing_later_and_what_is_no_object_is_malformed() {
+        for read in [read, read_by_stock] {
+            assert!(matches!(read(b" null\n"), Err(Refusal::Unsignable(_))));
+            for body in ["", "[]", "\"ATTESTATION\"", "7", "{", "{}", "[\"ATTESTATION\"]"] {
+                assert!(matches!(read(body.as_bytes()), Err(Refusal::Malformed(_))), "{body}");
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! HTTP/1.1 on a loopback address.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -14,15 +13,16 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::options::Options;
 use crate::routes::App;
 use crate::store::Store;
-use crate::typed::Network;
 
 /// How long a client may take to send a request's headers, and so also how long a connection may be idle.
 /// Web3Signer's default is the same.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much of a request's headers is kept at a time.
-const MAX_HEADERS: usize = 64 * 1024;
+/// How much of a request's head is read at all. What stock allows is less, and is counted once the head is there:
+/// [`crate::routes`].
+const MAX_HEAD: usize = 64 * 1024;
 /// How many connections are served at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1024;
 /// How long requests under way may take to finish once the signer is told to stop.
@@ -55,26 +55,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on a loopback address; port 0 takes any free one. The network is mainnet.
+    /// Listens on a loopback address; port 0 takes any free one. It serves both kinds of key and every extension: for
+    /// tests that are not about the signer.
     ///
     /// # Errors
     /// [`ServeError`].
     pub async fn bind(address: SocketAddr, store: Store) -> Result<Self, ServeError> {
-        Self::bind_for(address, store, Network::default()).await
+        Self::bind_with(address, store, Options::everything()).await
     }
 
-    /// The same for another network.
+    /// The same with options of its own. The store must have been opened with the same ones.
     ///
     /// # Errors
     /// [`ServeError`].
-    pub async fn bind_for(address: SocketAddr, store: Store, network: Network) -> Result<Self, ServeError> {
-        if !address.ip().is_loopback() {
-            return Err(ServeError::NotLoopback(address));
-        }
+    pub async fn bind_with(address: SocketAddr, store: Store, options: Options) -> Result<Self, ServeError> {
+        check(address)?;
         let failed = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, app: Arc::new(App::new(store, network)) })
+        Ok(Self { listener, address, app: Arc::new(App::new(store, options)) })
     }
 
     /// Where the server listens.
@@ -115,9 +114,17 @@ impl Server {
     }
 }
 
+/// Whether an address may be listened on.
+///
+/// # Errors
+/// [`ServeError::NotLoopback`].
+pub fn check(address: SocketAddr) -> Result<(), ServeError> {
+    if address.ip().is_loopback() { Ok(()) } else { Err(ServeError::NotLoopback(address)) }
+}
+
 fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADERS);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD);
     http
 }
 
@@ -132,7 +139,7 @@ fn connection(
         TokioIo::new(stream),
         service_fn(move |request| {
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(app.answer(request).await) }
+            async move { app.answer(request).await }
         }),
     )
 }

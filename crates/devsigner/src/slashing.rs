@@ -1,14 +1,15 @@
-//! Slashing protection, by the minimal strategy of EIP-3076: watermarks of each key instead of its whole history.
+//! Slashing protection. Whether a new vote is safe is decided by the minimal strategy of EIP-3076: watermarks of each
+//! key. Beside them its history is kept, so that a vote that was signed before may be signed again.
 //!
 //! | vote | is signed when |
 //! | --- | --- |
 //! | block | its slot is above the highest one signed |
 //! | attestation | source ≤ target, source not below the highest source signed, target above the highest target signed |
-//! | either | it is the very vote that set the watermark, by its signing root: signing it again says nothing new |
+//! | either | it is in the history, by its signing root: signing it again says nothing new |
 //!
-//! The last row is what Web3Signer does too, and what EIP-3076 allows. Web3Signer keeps the history and so signs
-//! *any* earlier vote again, and attests between earlier ones where no rule is broken; here both are refused. A vote
-//! for another chain (`genesis_validators_root`) than the first one signed or imported is refused, for every key.
+//! The last row is what Web3Signer does too, and what EIP-3076 allows. Web3Signer also signs a *new* vote between earlier
+//! ones if no rule is broken; here it is refused. A vote for another chain (`genesis_validators_root`) than the first one
+//! signed or imported is refused, for every key.
 //!
 //! Everything is in the folder `slashing-protection` beside the keystores: for each key a record with a checksum, and
 //! the chain. A record is on disk, and would survive a power cut, before the signature exists. One that cannot be
@@ -16,6 +17,7 @@
 //!
 //! A key is locked, between threads and between processes, from the reading of its record until its vote is signed.
 
+mod history;
 mod interchange;
 mod record;
 
@@ -31,6 +33,7 @@ use crate::ssz::Root;
 use crate::store::StoreError;
 use crate::store::folder::{self, Folder};
 use crate::typed::Vote;
+use history::Past;
 pub use interchange::{Interchange, NotInterchange};
 pub use record::{Damage, Unsafe};
 use record::{Record, Verdict};
@@ -82,6 +85,11 @@ impl SlashingProtection {
         Folder::open(&keystores.join(FOLDER)).map(Self)
     }
 
+    /// Whether the records are where they were.
+    pub fn is_there(&self) -> bool {
+        self.0.check().is_ok()
+    }
+
     /// Locks a key and reads its record. Waits for whoever holds it.
     ///
     /// # Errors
@@ -104,6 +112,7 @@ impl SlashingProtection {
         Ok(Held {
             all: self,
             name,
+            history: self.0.join(&format!("{digits}.history")),
             known: record.is_some(),
             record: record.unwrap_or_else(|| Record::new(*key)),
             _lock: lock,
@@ -168,6 +177,7 @@ impl SlashingProtection {
 pub struct Held<'a> {
     all: &'a SlashingProtection,
     name: String,
+    history: PathBuf,
     known: bool,
     record: Record,
     _lock: File,
@@ -181,12 +191,22 @@ impl Held<'_> {
     /// [`SlashingError::Refused`], or why it could not be written: then nothing may be signed.
     pub fn admit(&mut self, vote: &Vote, root: &Root) -> Result<(), SlashingError> {
         self.all.check_chain(&vote.genesis_validators_root)?;
-        match self.record.judge(vote, root).map_err(SlashingError::Refused)? {
+        let past = Past::of(vote, root);
+        match self.record.judge(vote, root) {
             // Written again: whoever wrote it may have died between its name and the folder's fsync.
-            Verdict::Again => self.keep(self.record.clone()),
-            Verdict::New(record) => {
+            Ok(Verdict::Again) => self.keep(self.record.clone()),
+            Ok(Verdict::New(record)) => {
                 self.all.enter_chain(&vote.genesis_validators_root)?;
-                self.keep(record)
+                self.keep(record)?;
+                // Only what the watermarks allowed; so that the history never has more than was safe.
+                Ok(history::append(&self.history, &[past])?)
+            }
+            Err(why) => {
+                if history::read(&self.history)?.contains(&past) {
+                    Ok(())
+                } else {
+                    Err(SlashingError::Refused(why))
+                }
             }
         }
     }
@@ -209,14 +229,24 @@ impl Held<'_> {
     /// # Errors
     /// [`Unsafe::OtherChain`], or why it could not be written.
     pub fn raise(&mut self, interchange: &Interchange) -> Result<(), SlashingError> {
-        let record = self.record.raised(interchange).map_err(SlashingError::Refused)?;
-        self.all.enter_chain(&interchange.chain())?;
-        if record == self.record && self.known { Ok(()) } else { self.keep(record) }
+        let Some(chain) = interchange.chain() else { return Ok(()) };
+        let record = self.record.raised(interchange, &chain).map_err(SlashingError::Refused)?;
+        self.all.enter_chain(&chain)?;
+        if record != self.record || !self.known {
+            self.keep(record)?;
+        }
+        let known = history::read(&self.history)?;
+        let new: Vec<_> = interchange.votes_of(&self.record.pubkey).filter(|vote| !known.contains(vote)).collect();
+        Ok(history::append(&self.history, &new)?)
     }
 
-    /// Adds what is known of the key to an interchange.
-    pub fn export(&self, to: &mut Interchange) {
-        to.add(&self.record);
+    /// Adds what is known of the key to an interchange: every vote, and the watermarks if no vote stands for them.
+    ///
+    /// # Errors
+    /// [`SlashingError::File`].
+    pub fn export(&self, to: &mut Interchange) -> Result<(), SlashingError> {
+        to.add(&self.record, &history::read(&self.history)?);
+        Ok(())
     }
 
     fn keep(&mut self, record: Record) -> Result<(), SlashingError> {

@@ -1,46 +1,68 @@
-//! The keys that the signer has: a folder of keystores, and what was read from it.
+//! The keys that the signer has: a directory of key files and keystores, and what was read from it.
 //!
-//! One file per key, `bls-<pubkey>.json` or `secp256k1-<pubkey>.json`. Every `*.json` in the folder must be a
-//! keystore that the password opens: a key that silently was not loaded would look lost, and the verifier would
-//! rightly refuse to start. Other names are left alone.
+//! A key that is made or imported here is a keystore, `bls-<pubkey>.json` or `secp256k1-<pubkey>.json`, under the
+//! password of the store; every `*.json` that no key file names is taken for such a one. `*.yaml` are Web3Signer's key
+//! files: their keys are read, and never removed. A file of another kind of key than the process serves is another
+//! process's. A file that fails is said once, on standard error, and counted; the keys of the others are served.
 
 mod error;
 pub(crate) mod folder;
+mod key_file;
+mod load;
 mod manage;
 mod password_file;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use contract::{BlsPublicKey, TlsPublicKey};
 
+use crate::error_text::with_causes;
 use crate::keys::Curve;
 use crate::keys::bls::BlsKey;
 use crate::keys::secp256k1::Secp256k1Key;
 use crate::keystore::{Keystore, KeystoreError, Password};
+use crate::options::{Options, Serves};
 use crate::slashing::{SlashingError, SlashingProtection};
 use crate::ssz::Root;
 use crate::typed::Vote;
 pub use error::StoreError;
 use folder::Folder;
+pub use key_file::BadKeyFile;
+use load::{Files, Found, Index, KeyFile, Loader};
 pub use manage::{Deleted, Imported};
+use password_file::StorePassword;
 
 /// A BLS key and how it was derived.
 pub struct LoadedBls {
     /// The key.
-    pub key: BlsKey,
-    /// The derivation path in its keystore; empty where it has none.
+    pub key: Arc<BlsKey>,
+    /// The derivation path in its keystore; empty if it has none.
     pub derivation_path: String,
-    /// Its keystores: more than one where a second file holds the same key.
+    /// Whether it is from a key file, which is never removed.
+    pub readonly: bool,
+    /// Its files: more than one if a second one holds the same key.
     files: Vec<PathBuf>,
 }
 
-/// What was read from the folder. Ordered by public key, so that a list reads the same after a restart.
+/// What was read from the directory.
 #[derive(Default)]
 struct Keys {
-    bls: BTreeMap<BlsPublicKey, Arc<LoadedBls>>,
-    secp256k1: BTreeMap<TlsPublicKey, Arc<Secp256k1Key>>,
+    files: Files,
+    index: Index,
+    /// How many files failed, or the directory.
+    failed: usize,
+    /// Draws the order in which the keys are listed.
+    order: RandomState,
+}
+
+impl Keys {
+    fn insert(&mut self, path: PathBuf, file: KeyFile) {
+        self.files.insert(path, file);
+        self.index = Index::of(&self.files);
+    }
 }
 
 /// A key that was just made and is safely on disk.
@@ -52,13 +74,14 @@ pub struct NewKey {
     pub path: PathBuf,
 }
 
-/// The keys, and the folder that they are kept in.
+/// The keys, and the directory that they are kept in.
 pub struct Store {
     folder: Folder,
-    password: Password,
-    slashing: SlashingProtection,
+    password: StorePassword,
+    serves: Serves,
+    slashing: Option<SlashingProtection>,
     keys: RwLock<Keys>,
-    /// Held while the folder is read again or written to: a key that is made while the folder is being read
+    /// Held while the directory is read again or written to: a key that is made while the directory is being read
     /// would be missing from what was read, and so be dropped from memory.
     changing: Mutex<()>,
     /// Held while keystores are imported, so that one at a time takes the memory that its scrypt asks for.
@@ -66,65 +89,99 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the folder, making it (mode 0700) where there is none, and loads every key in it.
+    /// Opens the directory for both kinds of key, making it (mode 0700) if there is none, and loads every key in it.
     ///
-    /// Without a `password_file` the password is in `password` in the folder, and is drawn at first use.
+    /// Without a `password_file` the password is in `password` in the directory, and is drawn at first use.
     ///
     /// # Errors
-    /// [`StoreError`]; whatever is wrong with a file names the file.
+    /// [`StoreError`] of the directory or of the password. A key file that fails is none: it is said on standard error
+    /// and counted.
     pub fn open(folder: &Path, password_file: Option<&Path>) -> Result<Self, StoreError> {
-        let folder = Folder::open(folder)?;
-        let slashing = SlashingProtection::open(folder.path())?;
-        let password = match password_file {
-            Some(path) => password_file::read(path)?,
-            None => password_file::read_or_draw(&folder)?,
-        };
-        let keys = load(&folder, &password)?;
-        Ok(Self {
-            folder,
-            password,
-            slashing,
-            keys: RwLock::new(keys),
-            changing: Mutex::new(()),
-            importing: Mutex::new(()),
-        })
+        Self::open_for(folder, password_file, &Options::everything())
     }
 
-    /// Reads the folder again. When that fails, the keys stay as they were.
+    /// The same for the kind of key of a process.
     ///
     /// # Errors
     /// As for [`Store::open`].
-    pub fn reload(&self) -> Result<(), StoreError> {
+    pub fn open_for(folder: &Path, password_file: Option<&Path>, options: &Options) -> Result<Self, StoreError> {
+        let folder = Folder::open(folder)?;
+        let slashing = if options.protects() { Some(SlashingProtection::open(folder.path())?) } else { None };
+        let password = StorePassword::open(&folder, password_file)?;
+        let store = Self {
+            folder,
+            password,
+            serves: options.serves,
+            slashing,
+            keys: RwLock::default(),
+            changing: Mutex::new(()),
+            importing: Mutex::new(()),
+        };
+        store.load()?;
+        Ok(store)
+    }
+
+    /// Reads the directory again, and returns what went wrong. The keys of files that did not change stay, those of
+    /// files that are gone or fail go, and all that in one moment at the end.
+    pub fn reload(&self) -> Vec<String> {
+        match self.load() {
+            Ok(errors) => errors,
+            Err(error) => {
+                let error = with_causes(&error);
+                eprintln!("cryfttee-devsigner: ERROR: {error}");
+                // Of a directory that cannot be listed nobody knows which keys are gone.
+                self.write().failed = 1;
+                vec![error]
+            }
+        }
+    }
+
+    fn load(&self) -> Result<Vec<String>, StoreError> {
         let _changing = self.changing();
-        let keys = load(&self.folder, &self.password)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(())
+        let loader = Loader { folder: &self.folder, password: &self.password, serves: self.serves };
+        // A copy of the list, not of the keys: the old ones are served meanwhile.
+        let (files, errors) = loader.load(self.read().files.clone())?;
+        let index = Index::of(&files);
+        let errors: Vec<String> = errors.iter().map(|error| with_causes(error)).collect();
+        for error in &errors {
+            eprintln!("cryfttee-devsigner: ERROR: {error}");
+        }
+        let mut keys = self.write();
+        if !keys.index.has_keys_of(&index) {
+            keys.order = RandomState::new();
+        }
+        (keys.files, keys.index, keys.failed) = (files, index, errors.len());
+        Ok(errors)
     }
 
     /// Makes a key. It is on disk, and would survive a power cut, before anyone hears of it.
     ///
     /// # Errors
-    /// [`StoreError::Generate`], [`StoreError::Seal`], [`StoreError::Write`].
+    /// [`StoreError::Generate`], [`StoreError::Seal`], [`StoreError::Write`], and those of the password.
     pub fn generate(&self, curve: Curve) -> Result<NewKey, StoreError> {
         match curve {
             Curve::Bls => {
                 let key = BlsKey::generate().map_err(StoreError::Generate)?;
-                let public = key.public();
-                let sealed = Keystore::seal(curve, hex::encode(public.as_bytes()), &key.to_secret(), &self.password);
-                self.keep("bls", public.to_string(), sealed, |keys, path| {
-                    let files = vec![path.to_owned()];
-                    keys.bls.insert(public, Arc::new(LoadedBls { key, derivation_path: String::new(), files }));
-                })
+                self.keep_bls(key, "")
             }
             Curve::Secp256k1 => {
                 let key = Secp256k1Key::generate().map_err(StoreError::Generate)?;
                 let public = key.public();
-                let sealed = Keystore::seal(curve, hex::encode(public.as_bytes()), &key.to_secret(), &self.password);
-                self.keep("secp256k1", public.to_string(), sealed, |keys, _| {
-                    keys.secp256k1.insert(public, Arc::new(key));
-                })
+                let pubkey = hex::encode(public.as_bytes());
+                let sealed = Keystore::seal(curve, pubkey, &key.to_secret(), self.sealing_password()?);
+                self.keep("secp256k1", public.to_string(), sealed, Found::Secp256k1(Arc::new(key)))
             }
         }
+    }
+
+    /// Writes a BLS key as a keystore and serves it.
+    fn keep_bls(&self, key: BlsKey, derivation_path: &str) -> Result<NewKey, StoreError> {
+        let public = key.public();
+        let pubkey = hex::encode(public.as_bytes());
+        let sealed = Keystore::seal(Curve::Bls, pubkey, &key.to_secret(), self.sealing_password()?)
+            .map(|keystore| keystore.with_path(derivation_path));
+        let found = Found::Bls { key: Arc::new(key), derivation_path: derivation_path.to_owned(), readonly: false };
+        self.keep("bls", public.to_string(), sealed, found)
     }
 
     fn keep(
@@ -132,23 +189,32 @@ impl Store {
         kind: &str,
         pubkey: String,
         sealed: Result<Keystore, KeystoreError>,
-        remember: impl FnOnce(&mut Keys, &Path),
+        found: Found,
     ) -> Result<NewKey, StoreError> {
         let json = sealed.and_then(|keystore| keystore.to_json()).map_err(StoreError::Seal)?;
         let name = format!("{kind}-{}.json", pubkey.trim_start_matches("0x"));
         let _changing = self.changing();
         let path = self.folder.write(&name, &json)?;
-        remember(&mut self.keys.write().unwrap_or_else(PoisonError::into_inner), &path);
+        let file = KeyFile::written(&path, found).map_err(|source| StoreError::Read { path: path.clone(), source })?;
+        self.write().insert(path.clone(), file);
         Ok(NewKey { pubkey, path })
+    }
+
+    fn sealing_password(&self) -> Result<&Password, StoreError> {
+        self.password.of_new_keystore(&self.folder, || {
+            let keys = self.read();
+            let named = |path: &PathBuf| keys.files.values().any(|file| file.names.contains(path));
+            Ok(self.folder.keystores()?.iter().any(|path| !named(path)))
+        })
     }
 
     /// A BLS key.
     pub fn bls(&self, public: &BlsPublicKey) -> Option<Arc<LoadedBls>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).bls.get(public).cloned()
+        self.read().index.bls.get(public).cloned()
     }
 
     /// Signs what could be slashed, if it is safe: it is remembered, on disk, before the signature exists. None
-    /// where there is no such key. Waits for the disk, and for whoever votes with this key.
+    /// if there is no such key. Waits for the disk, and for whoever votes with this key.
     ///
     /// # Errors
     /// [`SlashingError`].
@@ -158,7 +224,10 @@ impl Store {
         vote: &Vote,
         root: &Root,
     ) -> Result<Option<[u8; 96]>, SlashingError> {
-        let mut held = self.slashing.hold(public)?;
+        let Some(slashing) = &self.slashing else {
+            return Ok(self.bls(public).map(|loaded| loaded.key.sign(root)));
+        };
+        let mut held = slashing.hold(public)?;
         // Under the lock: a key that is deleted meanwhile must not sign what its export does not tell.
         let Some(loaded) = self.bls(public) else { return Ok(None) };
         held.admit(vote, root)?;
@@ -167,17 +236,47 @@ impl Store {
 
     /// A secp256k1 key.
     pub fn secp256k1(&self, public: &TlsPublicKey) -> Option<Arc<Secp256k1Key>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).secp256k1.get(public).cloned()
+        self.read().index.secp256k1.get(public).cloned()
     }
 
     /// Every BLS key, ordered by public key.
     pub fn all_bls(&self) -> Vec<Arc<LoadedBls>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).bls.values().cloned().collect()
+        self.read().index.bls.values().cloned().collect()
     }
 
-    /// The public key of every secp256k1 key, in order.
+    /// The public key of every BLS key, in the order of this process: it is drawn at each start, and anew if a reload
+    /// finds other keys.
+    pub fn list_bls(&self) -> Vec<BlsPublicKey> {
+        drawn(&self.read(), |index| &index.bls)
+    }
+
+    /// The public key of every secp256k1 key, in the order of this process.
     pub fn all_secp256k1(&self) -> Vec<TlsPublicKey> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).secp256k1.keys().copied().collect()
+        drawn(&self.read(), |index| &index.secp256k1)
+    }
+
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        let keys = self.read();
+        keys.index.bls.len() + keys.index.secp256k1.len()
+    }
+
+    /// How many files failed when the directory was last read.
+    pub fn failed_files(&self) -> usize {
+        self.read().failed
+    }
+
+    /// Whether the records of slashing protection, if it is on, are where they were.
+    pub fn protection_is_reachable(&self) -> bool {
+        self.slashing.as_ref().is_none_or(SlashingProtection::is_there)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Keys> {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn changing(&self) -> MutexGuard<'_, ()> {
@@ -185,42 +284,8 @@ impl Store {
     }
 }
 
-fn load(folder: &Folder, password: &Password) -> Result<Keys, StoreError> {
-    let mut keys = Keys::default();
-    for path in folder.keystores()? {
-        load_one(&path, password, &mut keys)?;
-    }
-    Ok(keys)
-}
-
-fn load_one(path: &Path, password: &Password, keys: &mut Keys) -> Result<(), StoreError> {
-    let json = folder::read(path)?;
-    let open = |source| StoreError::Open { path: path.to_owned(), source };
-    let no_key = |source| StoreError::NoKey { path: path.to_owned(), source };
-    let keystore = Keystore::parse(&json).map_err(open)?;
-    let secret = keystore.open(password).map_err(open)?;
-    match keystore.curve() {
-        Curve::Bls => {
-            let key = BlsKey::from_secret(&secret).map_err(no_key)?;
-            let public = key.public();
-            let named = BlsPublicKey::normalise(keystore.pubkey()).ok();
-            // The EIP lets a BLS keystore leave its public key out.
-            if named != Some(public) && !keystore.pubkey().is_empty() {
-                return Err(StoreError::OtherKey { path: path.to_owned(), derived: public.to_string() });
-            }
-            let derivation_path = keystore.path().to_owned();
-            let mut files = keys.bls.get(&public).map(|loaded| loaded.files.clone()).unwrap_or_default();
-            files.push(path.to_owned());
-            keys.bls.insert(public, Arc::new(LoadedBls { key, derivation_path, files }));
-        }
-        Curve::Secp256k1 => {
-            let key = Secp256k1Key::from_secret(&secret).map_err(no_key)?;
-            let public = key.public();
-            if TlsPublicKey::normalise(keystore.pubkey()) != Ok(public) {
-                return Err(StoreError::OtherKey { path: path.to_owned(), derived: public.to_string() });
-            }
-            keys.secp256k1.insert(public, Arc::new(key));
-        }
-    }
-    Ok(())
+fn drawn<K: Copy + Hash + Ord, V>(keys: &Keys, of: impl Fn(&Index) -> &BTreeMap<K, V>) -> Vec<K> {
+    let mut list: Vec<K> = of(&keys.index).keys().copied().collect();
+    list.sort_by_cached_key(|key| keys.order.hash_one(key));
+    list
 }

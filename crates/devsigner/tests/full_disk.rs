@@ -15,7 +15,7 @@ use support::{Reply, Signer, typed};
 
 /// Mounts the disk over a folder and becomes the signer: `$1` the folder, `$2` the signer.
 const ON_SMALL_DISK: &str = r#"mount -t tmpfs -o size=256k,mode=700 tmpfs "$1" &&
-    exec "$2" --listen 127.0.0.1:0 --keys "$1/keys""#;
+    exec "$2" --as eth2 --extensions generate,clear-errors --listen 127.0.0.1:0 --keys "$1/keys""#;
 
 /// A signer whose keystores are on a disk of 256 KiB. Only its process has it mounted, and so it goes with it.
 struct OnSmallDisk {

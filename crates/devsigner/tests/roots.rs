@@ -151,7 +151,7 @@ fn what_is_small_has_the_root_of_plain_hashing() {
 fn registrations_have_the_root_of_plain_hashing() {
     for round in 0..ROUNDS {
         let mut values = Values::of_round(round);
-        let network = Network { genesis_version: values.bytes() };
+        let network = Network { genesis_version: values.bytes(), ..Network::MAINNET };
         let (recipient, public) = (values.bytes::<20>(), values.bytes::<48>());
         let (gas, time) = (values.number(), values.number());
         let body = json!({ "type": "VALIDATOR_REGISTRATION", "validator_registration": {

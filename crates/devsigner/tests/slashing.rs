@@ -219,7 +219,7 @@ fn no_signature_that_got_out_is_forgotten_when_the_process_is_killed() {
     let mut slot = 0;
     for round in 0..5 {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cryfttee-devsigner"))
-            .args(["--listen", "127.0.0.1:0", "--keys"])
+            .args(["--as", "eth2", "--listen", "127.0.0.1:0", "--keys"])
             .arg(folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,44 +1,55 @@
-//! Reading a body: JSON only, bounded in size and in time.
+//! Reading a body: bounded in size, and in the time between two pieces of it.
 
 use std::error::Error;
+use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-use contract::defaults::MAX_BODY;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::body::Body;
 use hyper::header::CONTENT_TYPE;
 
+use super::Ended;
 use crate::answer::Refusal;
 
-/// How long a body may take to arrive. A client on loopback needs no part of it; one that drips a byte a
-/// second would otherwise hold its connection for days.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest body.
+const MAX_BODY: usize = 10 * 1024 * 1024;
+/// How long a client may pause in the middle of a body, as between two requests.
+const IDLE: Duration = Duration::from_secs(30);
 
-pub(super) async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Refusal>
+/// Whatever the Content-Type says, or does not say, the body is read as JSON; only forms with files never are.
+pub(super) async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Ended>
 where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    if !is_json(headers) {
-        return Err(Refusal::MediaType);
+    if is_multipart(headers) {
+        return Err(Refusal::malformed("a multipart body is not JSON").into());
     }
     // A client that says beforehand that it is too long need not send it.
     if body.size_hint().lower() > MAX_BODY as u64 {
-        return Err(Refusal::LongBody);
+        return Err(Refusal::LongBody.into());
     }
-    match tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
-        Err(_) => Err(Refusal::SlowBody),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::LongBody),
-        Ok(Err(error)) => Err(Refusal::malformed(format!("read the body: {error}"))),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+    let mut body = pin!(body);
+    let mut whole = BytesMut::new();
+    loop {
+        let frame = match tokio::time::timeout(IDLE, body.frame()).await {
+            Err(_) => return Err(Ended::Idle),
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(frame)) => frame,
+        };
+        let frame = frame.map_err(|error| Refusal::malformed(format!("read the body: {}", error.into())))?;
+        // Trailers say nothing here.
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.remaining() > MAX_BODY {
+            return Err(Refusal::LongBody.into());
+        }
+        whole.put(data);
     }
 }
 
-/// No Content-Type is not JSON either: a form in a browser must not be able to ask for a signature.
-fn is_json(headers: &HeaderMap) -> bool {
+fn is_multipart(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = value.split_once(';').map_or(value, |(kind, _)| kind);
-    kind.trim().eq_ignore_ascii_case("application/json")
+    value.trim_start().get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
 }

@@ -18,11 +18,18 @@ pub(super) fn public_keys(store: &Store) -> Answer {
 /// Always text, whatever the client accepts: so Web3Signer answers.
 pub(super) fn sign(store: &Store, identifier: &str, body: &[u8]) -> Result<Answer, Refusal> {
     let Data { data } = requests::parse(body)?;
-    let signature = find(store, identifier)?.sign_keccak(&data.0);
-    Ok(answer::text(requests::hex_text(signature)))
+    let key = by_coordinates(identifier).and_then(|public| store.secp256k1(&public)).ok_or(Refusal::NoSuchKey)?;
+    Ok(answer::text(requests::hex_text(key.sign_keccak(&data.0))))
 }
 
-/// The key of a path. What is no key at all is a key that is not here.
+/// The key by its two coordinates: stock knows no other spelling of it.
+fn by_coordinates(identifier: &str) -> Option<TlsPublicKey> {
+    const DIGITS: usize = 2 * 64;
+    let digits = identifier.strip_prefix("0x").or_else(|| identifier.strip_prefix("0X")).unwrap_or(identifier);
+    (digits.len() == DIGITS).then(|| TlsPublicKey::normalise(digits).ok()).flatten()
+}
+
+/// The key of a path of the extensions, in any spelling. What is no key at all is a key that is not here.
 pub(super) fn find(store: &Store, identifier: &str) -> Result<Arc<Secp256k1Key>, Refusal> {
     let public = TlsPublicKey::normalise(identifier).map_err(|_| Refusal::NoSuchKey)?;
     store.secp256k1(&public).ok_or(Refusal::NoSuchKey)

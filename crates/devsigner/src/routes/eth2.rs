@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use contract::BlsPublicKey;
 use hyper::HeaderMap;
-use hyper::header::ACCEPT;
 use serde_json::json;
 
-use super::App;
+use super::{App, accept};
 use crate::answer::{self, Answer, Refusal};
 use crate::error_text::with_causes;
 use crate::requests::{self, Eth2Sign};
@@ -17,13 +16,17 @@ use crate::store::{LoadedBls, Store};
 use crate::typed::{Typed, Vote};
 
 pub(super) fn public_keys(store: &Store) -> Answer {
-    answer::json(&store.all_bls().iter().map(|loaded| loaded.key.public()).collect::<Vec<_>>())
+    answer::json(&store.list_bls())
 }
 
 pub(super) async fn sign(app: &App, identifier: &str, headers: &HeaderMap, body: &[u8]) -> Result<Answer, Refusal> {
-    let request = Eth2Sign::parse(body, &app.network)?;
+    let request = Eth2Sign::parse(body, &app.options)?;
     let loaded = find(&app.store, identifier)?;
     let signature = match request {
+        Eth2Sign::Typed(Typed { vote: Some(_), .. }) if app.options.protects() && identifier.starts_with("0X") => {
+            // Stock looks a vote's key up in its database too, which does not know this spelling.
+            return Err(Refusal::malformed("the key of a vote starts with 0x, if with anything"));
+        }
         Eth2Sign::Typed(Typed { root, vote: Some(vote) }) => {
             sign_vote(Arc::clone(&app.store), loaded.key.public(), vote, root).await?
         }
@@ -34,7 +37,11 @@ pub(super) async fn sign(app: &App, identifier: &str, headers: &HeaderMap, body:
         request => loaded.key.sign(request.message()),
     };
     let signature = requests::hex_text(signature);
-    Ok(if accepts_json(headers) { answer::json(&json!({ "signature": signature })) } else { answer::text(signature) })
+    Ok(if accept::wants_json(headers) {
+        answer::json(&json!({ "signature": signature }))
+    } else {
+        answer::text(signature)
+    })
 }
 
 /// It waits for the disk, so not on a thread that serves connections.
@@ -51,13 +58,4 @@ async fn sign_vote(store: Arc<Store>, public: BlsPublicKey, vote: Vote, root: Ro
 pub(super) fn find(store: &Store, identifier: &str) -> Result<Arc<LoadedBls>, Refusal> {
     let public = BlsPublicKey::normalise(identifier).map_err(|_| Refusal::NoSuchKey)?;
     store.bls(&public).ok_or(Refusal::NoSuchKey)
-}
-
-/// Only a client that names JSON gets it: `*/*`, which curl sends, gets the text, as with Web3Signer.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let named = |range: &str| {
-        let kind = range.split_once(';').map_or(range, |(kind, _)| kind);
-        kind.trim().eq_ignore_ascii_case("application/json")
-    };
-    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|value| value.split(',').any(named))
 }

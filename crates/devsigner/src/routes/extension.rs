@@ -4,20 +4,32 @@ use serde_json::json;
 
 use super::{eth1, eth2};
 use crate::answer::{self, Answer, Refusal};
+use crate::options::{Extension, Options};
 use crate::requests::{self, Data, Digest};
 use crate::store::Store;
 
 /// The path under which the extensions are. A stock Web3Signer answers 404 there, which is how a client tells
 /// the two apart.
 pub const ROOT: &str = "/ext/cryft/v1";
-/// What this signer can do that a stock one cannot.
-pub const FUNCTIONS: [&str; 5] = ["generate", "raw_bls", "proof_of_possession", "sign_sha256", "sign_digest"];
+/// What this process does that a stock one cannot, by the names that the sidecar looks for.
+pub(super) fn functions(options: &Options) -> Vec<&'static str> {
+    let (bls, secp256k1) = (options.serves.bls(), options.serves.secp256k1());
+    let each = [
+        (bls, Extension::Raw, "raw_signing"),
+        (bls, Extension::Proofs, "proof_of_possession"),
+        (secp256k1, Extension::Digest, "sign_sha256"),
+        (secp256k1, Extension::Digest, "sign_digest"),
+        (true, Extension::Generate, "generate"),
+    ];
+    let on = each.into_iter().filter(|(served, extension, _)| *served && options.has(*extension));
+    on.map(|(_, _, name)| name).collect()
+}
 
-pub(super) fn list() -> Answer {
+pub(super) fn list(options: &Options) -> Answer {
     answer::json(&json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
-        "functions": FUNCTIONS,
+        "functions": functions(options),
     }))
 }
 

@@ -4,30 +4,49 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::App;
 use crate::answer::{self, Answer, Refusal};
 use crate::error_text::with_causes;
 use crate::keys::Curve;
 use crate::keystore::Password;
+use crate::options::{Extension, Options};
 use crate::requests::{self, DeleteKeys, ImportKeys, PostKeystores};
 use crate::slashing::{Interchange, SlashingError};
 use crate::store::{Deleted, Imported, NewKey, Store};
 
-/// BLS keys only: the key manager knows no others.
+/// All that stock says of a keystore that it could not take.
+const NOT_IMPORTED: &str = "Error importing keystore: Unable to add validator";
+
+/// BLS keys only, in order: the key manager knows no others.
 pub(super) fn list(store: &Store) -> Answer {
     let data = store.all_bls().into_iter().map(|loaded| {
         json!({
             "validating_pubkey": loaded.key.public(),
-            "derivation_path": loaded.derivation_path,
-            "readonly": false,
+            "derivation_path": Some(&loaded.derivation_path).filter(|path| !path.is_empty()),
+            "readonly": loaded.readonly,
         })
     });
     answer::json(&json!({ "data": data.collect::<Vec<_>>() }))
 }
 
-pub(super) async fn post(store: &Arc<Store>, body: &[u8]) -> Result<Answer, Refusal> {
+pub(super) async fn post(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
+    let options = &app.options;
     match PostKeystores::parse(body)? {
-        PostKeystores::Generate(curve) => generate(store, curve).await,
-        PostKeystores::Import(keys) => import(store, keys).await,
+        PostKeystores::Generate(curve) if options.has(Extension::Generate) && serves(options, curve) => {
+            generate(&app.store, curve).await
+        }
+        PostKeystores::Generate(_) => Err(Refusal::malformed("no key of this kind is made here")),
+        PostKeystores::Import(keys) if options.manages_keys() => {
+            import(&app.store, keys, options.has(Extension::ClearErrors)).await
+        }
+        PostKeystores::Import(_) => Err(Refusal::malformed("no secp256k1 key is imported")),
+    }
+}
+
+fn serves(options: &Options, curve: Curve) -> bool {
+    match curve {
+        Curve::Bls => options.serves.bls(),
+        Curve::Secp256k1 => options.serves.secp256k1(),
     }
 }
 
@@ -38,7 +57,7 @@ async fn generate(store: &Arc<Store>, curve: Curve) -> Result<Answer, Refusal> {
     }
 }
 
-async fn import(store: &Arc<Store>, keys: ImportKeys) -> Result<Answer, Refusal> {
+async fn import(store: &Arc<Store>, keys: ImportKeys, clear: bool) -> Result<Answer, Refusal> {
     // An empty text is none, as with Web3Signer.
     let signed = keys.slashing_protection.as_deref().filter(|text| !text.is_empty()).map(Interchange::parse);
     let signed = signed.transpose().map_err(|error| Refusal::malformed(with_causes(&error)))?;
@@ -55,7 +74,8 @@ async fn import(store: &Arc<Store>, keys: ImportKeys) -> Result<Answer, Refusal>
     let data = outcome.into_iter().map(|outcome| match outcome {
         Imported::Imported => status("imported", None),
         Imported::Duplicate => status("duplicate", None),
-        Imported::Error(why) => status("error", Some(why)),
+        Imported::Error(why) if clear => status("error", Some(&why)),
+        Imported::Error(_) => status("error", Some(NOT_IMPORTED)),
     });
     Ok(answer::json(&json!({ "data": data.collect::<Vec<_>>() })))
 }
@@ -64,10 +84,10 @@ pub(super) async fn delete(store: &Arc<Store>, body: &[u8]) -> Result<Answer, Re
     let DeleteKeys { pubkeys } = requests::parse(body)?;
     let (outcomes, signed) = elsewhere(store, move |store| store.delete(&pubkeys)).await?;
     let data = outcomes.into_iter().map(|outcome| match outcome {
-        Deleted::Deleted => status("deleted", None),
-        Deleted::NotActive => status("not_active", None),
-        Deleted::NotFound => status("not_found", None),
-        Deleted::Error(why) => status("error", Some(why)),
+        Deleted::Deleted => status("deleted", Some("")),
+        Deleted::NotActive => status("not_active", Some("")),
+        Deleted::NotFound => status("not_found", Some("")),
+        Deleted::Error(why) => status("error", Some(&why)),
     });
     let data: Vec<_> = data.collect();
     let signed = serde_json::to_string(&signed)
@@ -75,11 +95,9 @@ pub(super) async fn delete(store: &Arc<Store>, body: &[u8]) -> Result<Answer, Re
     Ok(answer::json(&json!({ "data": data, "slashing_protection": signed })))
 }
 
-fn status(status: &str, message: Option<String>) -> Value {
-    match message {
-        Some(message) => json!({ "status": status, "message": message }),
-        None => json!({ "status": status }),
-    }
+/// There is always a message, and of an import that went well it is `null`.
+fn status(status: &str, message: Option<&str>) -> Value {
+    json!({ "status": status, "message": message })
 }
 
 /// Work that waits for the disk, or takes its time, is not for a thread that serves connections.

@@ -4,6 +4,7 @@ use contract::BlsPublicKey;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::history::Past;
 use super::record::Record;
 use crate::ssz::Root;
 use crate::typed::{Fixed, Uint64};
@@ -19,6 +20,9 @@ pub enum NotInterchange {
     /// It has another version than 5.
     #[error("the slashing protection data has version {0:?}: only \"5\" is supported")]
     Version(String),
+    /// It tells of votes, and not of which chain.
+    #[error("the slashing protection data names no chain")]
+    NoChain,
 }
 
 /// What keys of one chain have signed.
@@ -31,7 +35,9 @@ pub struct Interchange {
 #[derive(Debug, Serialize, Deserialize)]
 struct Metadata {
     interchange_format_version: String,
-    genesis_validators_root: Fixed<32>,
+    /// Always there by the EIP; Web3Signer leaves it out as long as it knows no chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    genesis_validators_root: Option<Fixed<32>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,16 +101,16 @@ impl SignedAttestation {
 }
 
 impl Interchange {
-    /// An empty one for a chain.
-    pub fn new(chain: Root) -> Self {
+    /// An empty one for a chain, if there is one yet.
+    pub fn new(chain: Option<Root>) -> Self {
         let metadata =
-            Metadata { interchange_format_version: VERSION.to_owned(), genesis_validators_root: Fixed(chain) };
+            Metadata { interchange_format_version: VERSION.to_owned(), genesis_validators_root: chain.map(Fixed) };
         Self { metadata, data: Vec::new() }
     }
 
     /// The same for another chain.
     #[must_use]
-    pub fn on_chain(self, chain: Root) -> Self {
+    pub fn on_chain(self, chain: Option<Root>) -> Self {
         Self { data: self.data, ..Self::new(chain) }
     }
 
@@ -115,14 +121,15 @@ impl Interchange {
     pub fn parse(text: &str) -> Result<Self, NotInterchange> {
         let interchange: Self = serde_json::from_str(text).map_err(NotInterchange::Json)?;
         match interchange.metadata.interchange_format_version.as_str() {
+            VERSION if interchange.chain().is_none() && !interchange.is_silent() => Err(NotInterchange::NoChain),
             VERSION => Ok(interchange),
             other => Err(NotInterchange::Version(other.to_owned())),
         }
     }
 
-    /// The root of the chain's first validators.
-    pub fn chain(&self) -> Root {
-        self.metadata.genesis_validators_root.0
+    /// The root of the chain's first validators; there is one if it tells of any vote.
+    pub fn chain(&self) -> Option<Root> {
+        self.metadata.genesis_validators_root.map(|root| root.0)
     }
 
     /// Whether it tells of no vote at all: then its chain means nothing, and may be a mere filler.
@@ -136,13 +143,32 @@ impl Interchange {
         of_key.map(|entry| (entry.signed_blocks.as_slice(), entry.signed_attestations.as_slice()))
     }
 
-    /// Adds what a key signed, once.
-    pub(super) fn add(&mut self, record: &Record) {
+    /// The same, vote by vote.
+    pub(super) fn votes_of(&self, key: &BlsPublicKey) -> impl Iterator<Item = Past> {
+        self.of(key).flat_map(|(blocks, attestations)| {
+            let blocks = blocks.iter().copied().map(Past::Block);
+            blocks.chain(attestations.iter().copied().map(Past::Attestation))
+        })
+    }
+
+    /// Adds what a key signed, once: its history, and what the watermarks say beyond that.
+    pub(super) fn add(&mut self, record: &Record, history: &[Past]) {
+        let mut entry = Entry { pubkey: record.pubkey, signed_blocks: Vec::new(), signed_attestations: Vec::new() };
+        for past in history {
+            match past {
+                Past::Block(block) => entry.signed_blocks.push(*block),
+                Past::Attestation(attestation) => entry.signed_attestations.push(*attestation),
+            }
+        }
+        let blocks = entry.signed_blocks.iter().map(|block| block.slot).max();
+        entry.signed_blocks.extend(record.block.filter(|mark| blocks < Some(mark.slot)));
+        let votes = &entry.signed_attestations;
+        let (source, target) =
+            (votes.iter().map(|vote| vote.source_epoch).max(), votes.iter().map(|vote| vote.target_epoch).max());
+        let mark = record.attestation;
+        let beyond = mark.filter(|mark| source < Some(mark.source_epoch) || target < Some(mark.target_epoch));
+        entry.signed_attestations.extend(beyond);
         self.data.retain(|entry| entry.pubkey != record.pubkey);
-        self.data.push(Entry {
-            pubkey: record.pubkey,
-            signed_blocks: record.block.into_iter().collect(),
-            signed_attestations: record.attestation.into_iter().collect(),
-        });
+        self.data.push(entry);
     }
 }

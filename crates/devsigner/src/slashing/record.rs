@@ -205,10 +205,10 @@ impl Record {
     }
 
     /// The record with at least the watermarks of an interchange.
-    pub(super) fn raised(&self, interchange: &Interchange) -> Result<Self, Unsafe> {
-        self.check_chain(&interchange.chain())?;
+    pub(super) fn raised(&self, interchange: &Interchange, chain: &Root) -> Result<Self, Unsafe> {
+        self.check_chain(chain)?;
         let mut record = self.clone();
-        record.genesis_validators_root = Some(Fixed(interchange.chain()));
+        record.genesis_validators_root = Some(Fixed(*chain));
         for (blocks, attestations) in interchange.of(&self.pubkey) {
             for block in blocks {
                 record.block = Some(record.block.map_or(*block, |last| last.higher(block)));

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::BadKeyFile;
 use crate::keys::KeyError;
 use crate::keystore::KeystoreError;
 
@@ -56,6 +57,15 @@ pub enum StoreError {
     LostPassword {
         /// The file.
         path: PathBuf,
+    },
+    /// A key file is not one that can be used here.
+    #[error("load key file {path}")]
+    BadKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: BadKeyFile,
     },
     /// No random bytes for a password.
     #[error("draw a random password")]

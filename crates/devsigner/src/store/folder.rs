@@ -45,12 +45,21 @@ impl Folder {
 
     /// Every keystore in the folder, ordered by name.
     pub(crate) fn keystores(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.with_extension("json")
+    }
+
+    /// Every key file in the folder, ordered by name.
+    pub(crate) fn key_files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.with_extension("yaml")
+    }
+
+    fn with_extension(&self, wanted: &str) -> Result<Vec<PathBuf>, StoreError> {
         let list = || {
             let mut paths = Vec::new();
             for entry in fs::read_dir(&self.0)? {
                 let path = entry?.path();
                 let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-                if !hidden && path.extension().is_some_and(|extension| extension == "json") {
+                if !hidden && path.extension().is_some_and(|extension| extension == wanted) {
                     paths.push(path);
                 }
             }
@@ -117,17 +126,25 @@ impl Folder {
     }
 }
 
-/// Reads a file whole. A FIFO, which would block, and a file longer than a keystore can be are errors.
+/// Reads a keystore, a password or a record whole. A FIFO, which would block, and a file longer than a keystore can be
+/// are errors.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    read_up_to(path, MAX_FILE)
+}
+
+/// The same with another limit.
+pub(crate) fn read_up_to(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let read = || {
-        if !fs::metadata(path)?.is_file() {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
         // Room for all of it at once: a vector that grows leaves copies of a password behind it.
-        let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
-        File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > MAX_FILE {
-            return Err(io::Error::other("longer than 64 KiB"));
+        let room = if limit > MAX_FILE { metadata.len().clamp(MAX_FILE, limit) } else { limit };
+        let mut content = Zeroizing::new(Vec::with_capacity(room as usize + 1));
+        File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > limit {
+            return Err(io::Error::other(format!("longer than {} KiB", limit / 1024)));
         }
         Ok(content)
     };

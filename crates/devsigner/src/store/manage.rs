@@ -1,9 +1,10 @@
 //! The key manager's changes: keys that come in encrypted under other passwords, and keys that go.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use contract::BlsPublicKey;
 
+use super::load::Index;
 use super::{LoadedBls, Store, StoreError};
 use crate::error_text::with_causes;
 use crate::keys::Curve;
@@ -35,6 +36,9 @@ pub enum Deleted {
     Error(String),
 }
 
+/// What is said of a key that a key file has.
+const READONLY: &str = "Unable to delete readonly key";
+
 /// A keystore that was looked at.
 enum Opened {
     New { key: BlsKey, path: String },
@@ -58,14 +62,16 @@ impl Store {
     ) -> Result<Vec<Imported>, SlashingError> {
         let _importing = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
         let opened: Vec<_> = keystores.iter().map(|(json, password)| self.open_foreign(json, password)).collect();
-        if let Some(signed) = signed.filter(|signed| !signed.is_silent()) {
+        if let Some(signed) = signed.filter(|signed| !signed.is_silent())
+            && let Some(slashing) = &self.slashing
+        {
             let keys = opened.iter().filter_map(|opened| match opened {
                 Opened::New { key, .. } => Some(key.public()),
                 Opened::Known(public) => Some(*public),
                 Opened::Bad(_) => None,
             });
             for public in keys {
-                self.slashing.hold(&public)?.raise(signed)?;
+                slashing.hold(&public)?.raise(signed)?;
             }
         }
         Ok(opened.into_iter().map(|opened| self.take_in(opened)).collect())
@@ -80,15 +86,15 @@ impl Store {
         if keystore.curve() != Curve::Bls {
             return Opened::Bad("only BLS keys can be imported".to_owned());
         }
-        let named = match keystore.pubkey() {
-            "" => None,
-            text => match BlsPublicKey::normalise(text) {
-                Ok(named) => Some(named),
-                Err(error) => return bad(&error),
-            },
+        if keystore.pubkey().is_empty() {
+            return Opened::Bad("the keystore names no public key".to_owned());
+        }
+        let named = match BlsPublicKey::normalise(keystore.pubkey()) {
+            Ok(named) => named,
+            Err(error) => return bad(&error),
         };
-        // Before the work of opening it, as Web3Signer does.
-        if let Some(named) = named.filter(|named| self.bls(named).is_some()) {
+        // Before the work of opening it, as Web3Signer does: so any password will do.
+        if self.bls(&named).is_some() {
             return Opened::Known(named);
         }
         let secret = match keystore.open(password) {
@@ -96,9 +102,7 @@ impl Store {
             Err(error) => return bad(&error),
         };
         match BlsKey::from_secret(&secret) {
-            Ok(key) if named.is_some_and(|named| named != key.public()) => {
-                Opened::Bad("the keystore names another public key than its secret has".to_owned())
-            }
+            // Web3Signer 26.4.2 takes the secret's own key, whatever the keystore names.
             Ok(key) if self.bls(&key.public()).is_some() => Opened::Known(key.public()),
             Ok(key) => Opened::New { key, path: keystore.path().to_owned() },
             Err(error) => bad(&error),
@@ -106,35 +110,27 @@ impl Store {
     }
 
     fn take_in(&self, opened: Opened) -> Imported {
-        let (key, derivation_path) = match opened {
+        let (key, path) = match opened {
             Opened::New { key, path } => (key, path),
             Opened::Known(_) => return Imported::Duplicate,
             Opened::Bad(why) => return Imported::Error(why),
         };
-        let public = key.public();
         // The same key twice in one request.
-        if self.bls(&public).is_some() {
+        if self.bls(&key.public()).is_some() {
             return Imported::Duplicate;
         }
-        let pubkey = hex::encode(public.as_bytes());
-        let sealed = Keystore::seal(Curve::Bls, pubkey, &key.to_secret(), &self.password)
-            .map(|keystore| keystore.with_path(&derivation_path));
-        let kept = self.keep("bls", public.to_string(), sealed, |keys, path| {
-            let files = vec![path.to_owned()];
-            keys.bls.insert(public, Arc::new(LoadedBls { key, derivation_path, files }));
-        });
-        match kept {
+        match self.keep_bls(key, &path) {
             Ok(_) => Imported::Imported,
             Err(error) => Imported::Error(with_causes(&error)),
         }
     }
 
     /// Deletes keys, by their names in any spelling, and tells what they have signed. What a key has signed stays
-    /// known, so that asking again gives it again and importing the key again is safe.
+    /// known, so that asking again gives it again and importing the key again is safe. A key of a key file stays.
     ///
-    /// Where nothing was ever signed or imported, the interchange must still name a chain: its root is zero.
+    /// If nothing was ever signed or imported, the interchange names no chain, as with Web3Signer.
     pub fn delete(&self, names: &[String]) -> (Vec<Deleted>, Interchange) {
-        let mut signed = Interchange::new([0; 32]);
+        let mut signed = Interchange::new(None);
         let outcomes = names
             .iter()
             .map(|name| match BlsPublicKey::normalise(name) {
@@ -144,38 +140,51 @@ impl Store {
                 Err(_) => Deleted::NotFound,
             })
             .collect();
-        // Each key that was told of had its own look at the chain, so this can hardly fail; and then a zero root is one
-        // that nobody mistakes for a chain.
-        let chain = self.slashing.chain().ok().flatten().unwrap_or_default();
+        // Each key that was told of had its own look at the chain, so this can hardly fail; and then the interchange
+        // names none, which nobody mistakes for one.
+        let chain = self.slashing.as_ref().and_then(|slashing| slashing.chain().ok().flatten());
         (outcomes, signed.on_chain(chain))
     }
 
     fn delete_one(&self, public: &BlsPublicKey, signed: &mut Interchange) -> Result<Deleted, SlashingError> {
-        if self.bls(public).is_none() && !self.slashing.knows(public)? {
+        let loaded = self.bls(public);
+        if loaded.as_ref().is_some_and(|loaded| loaded.readonly) {
+            return Ok(Deleted::Error(READONLY.to_owned()));
+        }
+        let Some(slashing) = &self.slashing else {
+            return match loaded {
+                Some(loaded) => self.remove(&loaded).map(|()| Deleted::Deleted).map_err(SlashingError::File),
+                None => Ok(Deleted::NotFound),
+            };
+        };
+        if loaded.is_none() && !slashing.knows(public)? {
             return Ok(Deleted::NotFound);
         }
         // From here on the key signs no vote. What can fail is done first: a key is only deleted when what it signed
         // can be told.
-        let mut held = self.slashing.hold(public)?;
-        self.slashing.chain()?;
-        let outcome = match self.bls(public) {
+        let mut held = slashing.hold(public)?;
+        slashing.chain()?;
+        held.export(signed)?;
+        match self.bls(public) {
             Some(loaded) => {
                 held.remember()?;
-                self.remove(public, &loaded)?;
-                Deleted::Deleted
+                self.remove(&loaded)?;
+                Ok(Deleted::Deleted)
             }
-            None => Deleted::NotActive,
-        };
-        held.export(signed);
-        Ok(outcome)
+            None => Ok(Deleted::NotActive),
+        }
     }
 
-    fn remove(&self, public: &BlsPublicKey, loaded: &LoadedBls) -> Result<(), StoreError> {
+    fn remove(&self, loaded: &LoadedBls) -> Result<(), StoreError> {
         let _changing = self.changing();
         for file in &loaded.files {
             self.folder.remove(file)?;
         }
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).bls.remove(public);
+        let mut keys = self.write();
+        for file in &loaded.files {
+            keys.files.remove(file);
+        }
+        keys.index = Index::of(&keys.files);
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
-//! The password under which every keystore of the folder is encrypted.
+//! The password under which the keystores of the directory are encrypted, those apart that a key file names.
 
+use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
@@ -11,8 +13,7 @@ use crate::keystore::Password;
 /// Where the password is when nobody says otherwise.
 const NAME: &str = "password";
 
-/// Reads the password that the user named. That file is never made: a misspelt path must not become a new
-/// password.
+/// Reads a password that somebody named. That file is never made: a misspelt path must not become a new password.
 pub(super) fn read(path: &Path) -> Result<Password, StoreError> {
     let content = folder::read(path)?;
     let password = std::str::from_utf8(&content).map(Password::new);
@@ -22,20 +23,56 @@ pub(super) fn read(path: &Path) -> Result<Password, StoreError> {
     }
 }
 
-/// Reads the folder's own password, and draws it at first use.
-pub(super) fn read_or_draw(folder: &Folder) -> Result<Password, StoreError> {
-    let path = folder.join(NAME);
-    if !path.exists() && folder.keystores()?.is_empty() {
-        let mut random = Zeroizing::new([0; 32]);
-        getrandom::fill(random.as_mut()).map_err(StoreError::Random)?;
-        let text = Zeroizing::new(hex::encode(random.as_ref()));
-        // Another signer that starts at this moment may win; then its password is read, not this one.
-        folder.write_new(NAME, text.as_bytes())?;
+/// The store's password: the user's, or its own, which is drawn when the first keystore is written.
+pub(super) struct StorePassword(OnceLock<Password>);
+
+impl StorePassword {
+    /// # Errors
+    /// [`StoreError`], if there is a password that cannot be read.
+    pub(super) fn open(folder: &Folder, named: Option<&Path>) -> Result<Self, StoreError> {
+        let own = folder.join(NAME);
+        let password = match named {
+            Some(path) => Some(read(path)?),
+            None if own.exists() => Some(read(&own)?),
+            None => None,
+        };
+        Ok(Self(password.map_or_else(OnceLock::new, OnceLock::from)))
     }
-    // Of keystores without a password: a new one would open none of them, and would bury the reason. Looked at after the
-    // keystores, because another signer that starts at this moment makes its password before its first key.
-    if !path.exists() {
-        return Err(StoreError::LostPassword { path });
+
+    /// The password of keystores that are there. Another signer may have drawn it since this one started.
+    pub(super) fn of_keystores(&self, folder: &Folder) -> Result<&Password, StoreError> {
+        if let Some(password) = self.0.get() {
+            return Ok(password);
+        }
+        let path = folder.join(NAME);
+        let password = match read(&path) {
+            Err(StoreError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::LostPassword { path });
+            }
+            outcome => outcome?,
+        };
+        Ok(self.0.get_or_init(|| password))
     }
-    read(&path)
+
+    /// The password of a keystore that is about to be written: drawn if there is none, and no keystore either.
+    pub(super) fn of_new_keystore(
+        &self,
+        folder: &Folder,
+        own_keystores: impl FnOnce() -> Result<bool, StoreError>,
+    ) -> Result<&Password, StoreError> {
+        match self.of_keystores(folder) {
+            Err(StoreError::LostPassword { .. }) => {}
+            outcome => return outcome,
+        }
+        // Of keystores without a password: a new one would open none of them, and would bury the reason.
+        if !own_keystores()? {
+            let mut random = Zeroizing::new([0; 32]);
+            getrandom::fill(random.as_mut()).map_err(StoreError::Random)?;
+            let text = Zeroizing::new(hex::encode(random.as_ref()));
+            // Another signer that draws one at this moment may win; then its password is read, not this one.
+            folder.write_new(NAME, text.as_bytes())?;
+        }
+        // In any case: another signer makes its password before its first keystore.
+        self.of_keystores(folder)
+    }
 }

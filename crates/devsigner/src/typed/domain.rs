@@ -16,17 +16,29 @@ const MAINNET: Root = [
 const MAINNET_CAPELLA_VERSION: [u8; 4] = [3, 0, 0, 0];
 const MAINNET_DENEB_EPOCH: u64 = 269_568;
 
-/// What requests without a `fork_info` need to know of the network.
+/// What a request does not say of its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     /// The fork version at genesis.
     pub genesis_version: [u8; 4],
+    /// Slots of an epoch.
+    pub slots_per_epoch: u64,
+    /// The first slot with sync committees.
+    pub altair_slot: u64,
+}
+
+impl Network {
+    /// Ethereum's.
+    pub const MAINNET: Self =
+        Self { genesis_version: MAINNET_GENESIS_VERSION, slots_per_epoch: 32, altair_slot: 2_375_680 };
+    /// Small epochs, and every fork from the first slot on.
+    pub const MINIMAL: Self = Self { genesis_version: [0, 0, 0, 1], slots_per_epoch: 8, altair_slot: 0 };
 }
 
 impl Default for Network {
     /// Mainnet, as with Web3Signer.
     fn default() -> Self {
-        Self { genesis_version: MAINNET_GENESIS_VERSION }
+        Self::MAINNET
     }
 }
 

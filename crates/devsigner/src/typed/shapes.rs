@@ -1,25 +1,41 @@
 //! The JSON of typed requests. What has a root of its own (`TreeHash`) has its fields in the order of the SSZ container.
 
-use serde::de::Error as _;
+use std::fmt;
+
+use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tree_hash_derive::TreeHash;
 
-use crate::requests;
+use crate::requests::{self, HexBytes};
 
-/// An unsigned integer, written as a string of decimal digits.
+/// An unsigned integer: written as a string of decimal digits, read as a number too, as Web3Signer reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Uint64(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Uint64 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        from.deserialize_any(Uint64Visitor)
+    }
+}
+
+struct Uint64Visitor;
+
+impl Visitor<'_> for Uint64Visitor {
+    type Value = Uint64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer below 2^64, as decimal digits in a string or as a number")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Uint64, E> {
+        Ok(Uint64(value))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Uint64, E> {
         // Rust would also read a sign.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse()
-            .ok()
-            .filter(|_| digits)
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("expected a string of decimal digits below 2^64"))
+        let value = text.parse().ok().filter(|_| digits);
+        value.map(Uint64).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
 
@@ -50,37 +66,58 @@ impl<const N: usize> Serialize for Fixed<N> {
     }
 }
 
+/// A request. What its type needs is looked for only once it is read, since that is another answer.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum Body {
-    Attestation {
-        fork_info: ForkInfo,
-        attestation: AttestationData,
-    },
-    #[serde(rename = "BLOCK_V2")]
-    BlockV2 {
-        fork_info: ForkInfo,
-        beacon_block: BeaconBlock,
-    },
-    RandaoReveal {
-        fork_info: ForkInfo,
-        randao_reveal: AtEpoch,
-    },
-    AggregationSlot {
-        fork_info: ForkInfo,
-        aggregation_slot: AtSlot,
-    },
-    VoluntaryExit {
-        fork_info: ForkInfo,
-        voluntary_exit: VoluntaryExit,
-    },
-    SyncCommitteeMessage {
-        fork_info: ForkInfo,
-        sync_committee_message: SyncCommitteeMessage,
-    },
-    ValidatorRegistration {
-        validator_registration: ValidatorRegistration,
-    },
+pub(super) struct Body {
+    #[serde(rename = "type")]
+    pub(super) kind: Kind,
+    // Web3Signer takes both spellings.
+    #[serde(rename = "signingRoot", alias = "signing_root")]
+    pub(super) signing_root: Option<HexBytes>,
+    pub(super) fork_info: Option<ForkInfo>,
+    pub(super) attestation: Option<AttestationData>,
+    pub(super) beacon_block: Option<BeaconBlock>,
+    pub(super) randao_reveal: Option<AtEpoch>,
+    pub(super) aggregation_slot: Option<AtSlot>,
+    pub(super) voluntary_exit: Option<VoluntaryExit>,
+    pub(super) sync_committee_message: Option<SyncCommitteeMessage>,
+    pub(super) validator_registration: Option<ValidatorRegistration>,
+}
+
+/// The types that are signed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Attestation,
+    BlockV2,
+    RandaoReveal,
+    AggregationSlot,
+    VoluntaryExit,
+    SyncCommitteeMessage,
+    ValidatorRegistration,
+}
+
+impl Kind {
+    const NAMES: [(&'static str, Self); 7] = [
+        ("ATTESTATION", Self::Attestation),
+        ("BLOCK_V2", Self::BlockV2),
+        ("RANDAO_REVEAL", Self::RandaoReveal),
+        ("AGGREGATION_SLOT", Self::AggregationSlot),
+        ("VOLUNTARY_EXIT", Self::VoluntaryExit),
+        ("SYNC_COMMITTEE_MESSAGE", Self::SyncCommitteeMessage),
+        ("VALIDATOR_REGISTRATION", Self::ValidatorRegistration),
+    ];
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    /// In either case.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        let known = Self::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text));
+        known.map(|(_, kind)| *kind).ok_or_else(|| {
+            let names = Self::NAMES.map(|(name, _)| name).join(", ");
+            D::Error::custom(format!("the type {text:?} is not signed here: it may be {names}"))
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -126,7 +163,7 @@ pub(super) struct Checkpoint {
 pub(super) struct BeaconBlock {
     #[serde(rename = "version")]
     _version: HeaderVersion,
-    pub(super) block_header: BlockHeader,
+    pub(super) block_header: Option<BlockHeader>,
 }
 
 #[derive(Deserialize)]
@@ -187,11 +224,23 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_strings_of_digits_below_2_to_the_64() {
+    fn integers_are_digits_or_numbers_below_2_to_the_64() {
         for (text, value) in [("\"0\"", 0), ("\"007\"", 7), ("\"18446744073709551615\"", u64::MAX)] {
             assert_eq!(serde_json::from_str::<Uint64>(text).ok(), Some(Uint64(value)), "{text}");
         }
-        for text in ["5", "\"\"", "\"+5\"", "\"-1\"", "\"0x5\"", "\" 5\"", "\"18446744073709551616\"", "null"] {
+        assert_eq!(serde_json::from_str::<Uint64>("5").ok(), Some(Uint64(5)));
+        for text in [
+            "-5",
+            "5.0",
+            "18446744073709551616",
+            "\"\"",
+            "\"+5\"",
+            "\"-1\"",
+            "\"0x5\"",
+            "\" 5\"",
+            "\"18446744073709551616\"",
+            "null",
+        ] {
             assert!(serde_json::from_str::<Uint64>(text).is_err(), "{text}");
         }
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use cryfttee_devsigner::options::Options;
 use cryfttee_devsigner::{Server, Store};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -25,14 +26,19 @@ pub struct Signer {
 }
 
 impl Signer {
+    /// Both kinds of key and every extension.
     pub fn start(keys: &Path) -> Self {
-        let store = Store::open(keys, None).expect("a good folder");
+        Self::with(keys, Options::everything())
+    }
+
+    pub fn with(keys: &Path, options: Options) -> Self {
+        let store = Store::open_for(keys, None, &options).expect("a good folder");
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let server = Server::bind(([127, 0, 0, 1], 0).into(), store).await.expect("a free port");
+                let server = Server::bind_with(([127, 0, 0, 1], 0).into(), store, options).await.expect("a free port");
                 tell.send(server.address()).expect("the test waits");
                 server
                     .serve(async {
