@@ -10,7 +10,7 @@
 //! | status | code | meaning |
 //! | --- | --- | --- |
 //! | 400 | `malformed` | the request cannot be understood |
-//! | 400 | `signer_refused` | the signer refused what was passed on: a stock Web3Signer signs typed data, no raw bytes |
+//! | 400 | `signer_refused` | no signer could sign that: not sent, and `details` names the member; or refused by the signer |
 //! | 403 | `forbidden` | this client may not do that: see [`access`] |
 //! | 403 | `key_generation_off` | this sidecar is configured to make no keys of this kind |
 //! | 404 | `not_found` | no such path (`admit` on `api` included) |
@@ -22,17 +22,18 @@
 //! | 415 | `unsupported_media_type` | the body is declared as something other than JSON |
 //! | 500 | `internal` | the sidecar itself failed (no random bytes, say); nothing was sent to the signer |
 //! | 502 | `signer_nonsense` | the signer's answer is not what its API says |
-//! | 502 | `signer_error` | the signer answered that it failed |
+//! | 502 | `signer_error` | the signer answered that it failed, to a request that is right by its API |
 //! | 502 | `signer_broke_off` | the signer closed the connection; what was asked may have been done |
 //! | 502 | `not_supported_by_signer` | needs an extension that this signer lacks |
-//! | 503 | `signer_unavailable` | the signer cannot be reached; nothing was sent |
+//! | 503 | `signer_unavailable` | the signer cannot be reached, and nothing was sent; or it lacks the node's own key, or other keys |
 //! | 503 | `not_admitted` | the verifier has not admitted clients yet |
 //! | 504 | `timeout` | the request did not arrive in time |
 //! | 504 | `signer_timeout` | the signer did not answer in time; what was asked may have been done |
 //!
 //! # Both dialects
 //! Every answer carries the names of the contract and those of cryfttee 0.4 side by side. Requests are understood
-//! in either. `{keyHandle, message}`, the 0.4 form of a BLS request, has no type and is signed as type `RAW`;
+//! in either. `{keyHandle, message}`, the 0.4 form of a BLS request, has no type and is signed as type `RAW`, by a signer that
+//! signs bytes;
 //! `{keyHandle, digest}`, its TLS form, is signed as it is (64 bytes r‖s), which needs the signer's extension.
 #![deny(unsafe_code)]
 
@@ -53,6 +54,7 @@ mod guard;
 mod keystore;
 pub mod listen;
 pub mod log;
+mod node_keys;
 mod problem;
 mod routes;
 mod server;
@@ -60,6 +62,7 @@ mod signer;
 mod sys;
 mod tls;
 mod together;
+mod typed;
 
 pub use evidence::{Evidence, HashSelf, VERSION};
 pub use gate::Gate;
@@ -69,8 +72,9 @@ pub use signer::{BadUrl, Signer, SignerError, SignerUrl};
 pub use tls::{TlsError, TlsFiles};
 
 use access::{Access, Denials};
-use config::{ConfigError, ExpectedKeys, KeyGeneration, Limits, Settings, Transport};
+use config::{ConfigError, KeyGeneration, Limits, Settings, Transport};
 use counters::Counters;
+use node_keys::NodeKeys;
 use routes::Missing;
 
 /// What stands between clients and the API: the rules, with every name looked up, and TLS, with its files read.
@@ -104,7 +108,7 @@ pub struct Sidecar {
     signer: Signer,
     gate: Gate,
     key_generation: KeyGeneration,
-    expected: ExpectedKeys,
+    node_keys: NodeKeys,
     missing: Missing,
     counters: Counters,
     limits: Limits,
@@ -120,7 +124,7 @@ impl Sidecar {
             signer: Signer::new(settings.signer.clone(), settings.signer_eth1.clone(), &settings.limits),
             gate: Gate::default(),
             key_generation: settings.key_generation,
-            expected: settings.expected,
+            node_keys: NodeKeys::new(settings.expected),
             missing: Missing::default(),
             counters: Counters::default(),
             limits: settings.limits,
@@ -152,8 +156,8 @@ impl Sidecar {
         self.key_generation
     }
 
-    pub(crate) fn expected(&self) -> &ExpectedKeys {
-        &self.expected
+    pub(crate) fn node_keys(&self) -> &NodeKeys {
+        &self.node_keys
     }
 
     pub(crate) fn counters(&self) -> &Counters {

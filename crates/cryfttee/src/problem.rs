@@ -154,6 +154,13 @@ impl Problem {
         Self::new(Code::Malformed, error)
     }
 
+    /// A key of the node that the signer has, but does not list or find at the moment: after a reload while its source was
+    /// away, for example. 503, since it is nothing that the client could put right.
+    pub(crate) fn node_key_missing() -> Self {
+        Self::new(Code::SignerUnavailable, "the node's key is not listed by the signer at the moment")
+            .details("once Web3Signer can read its key files again, POST /reload to it")
+    }
+
     pub(crate) fn body(&self) -> ApiError {
         ApiError {
             error: self.error.clone().into_owned(),

@@ -17,6 +17,7 @@ mod admit;
 mod attestation;
 mod metrics;
 mod register;
+mod reload;
 mod sign;
 mod status;
 
@@ -100,6 +101,7 @@ enum Endpoint {
     BlsSign,
     TlsSign,
     Metrics,
+    SignerReload,
 }
 
 impl Endpoint {
@@ -113,6 +115,7 @@ impl Endpoint {
             path::TLS_REGISTER => Some(Self::TlsRegister),
             path::ADMIT if role == Role::Control => Some(Self::Admit),
             path::METRICS if role == Role::Control => Some(Self::Metrics),
+            path::SIGNER_RELOAD if role == Role::Control => Some(Self::SignerReload),
             _ => None,
         }
     }
@@ -126,16 +129,19 @@ impl Endpoint {
             Some(Self::TlsRegister) => 3,
             Some(Self::BlsSign) => 4,
             Some(Self::TlsSign) => 5,
-            Some(Self::Admit | Self::Metrics) | None => 6,
+            Some(Self::Admit | Self::Metrics | Self::SignerReload) | None => 6,
         }
     }
 
     const fn method(self) -> (Method, &'static str) {
         match self {
             Self::Status | Self::Attestation | Self::Metrics => (Method::GET, "GET"),
-            Self::Admit | Self::BlsRegister | Self::TlsRegister | Self::BlsSign | Self::TlsSign => {
-                (Method::POST, "POST")
-            }
+            Self::Admit
+            | Self::SignerReload
+            | Self::BlsRegister
+            | Self::TlsRegister
+            | Self::BlsSign
+            | Self::TlsSign => (Method::POST, "POST"),
         }
     }
 }
@@ -163,8 +169,9 @@ async fn dispatch(
     let body = read_body(&head.headers, body, deadline).await?;
     match endpoint {
         Endpoint::Status => status::answer(sidecar).await,
+        Endpoint::SignerReload => Ok(reload::answer(sidecar, deadline).await),
         Endpoint::Attestation => attestation::answer(sidecar, head.uri.query()),
-        Endpoint::Admit => Ok(admit::answer(sidecar)),
+        Endpoint::Admit => admit::answer(sidecar, &body),
         Endpoint::Metrics => Ok(metrics::answer(sidecar)),
         Endpoint::BlsRegister => register::bls(sidecar, client, &body, deadline).await,
         Endpoint::TlsRegister => register::tls(sidecar, client, &body, deadline).await,

@@ -1,14 +1,10 @@
 //! Web3Signer, as the sidecar calls it: one process for both kinds of key, or, as a stock one runs, `eth2` for BLS
 //! keys and `eth1` for secp256k1 keys.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use contract::digits::push_hex;
 use contract::keys::NotAKey;
+use contract::wire::SignerRole;
 use contract::{BlsPublicKey, TlsPublicKey};
-use hyper::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -16,128 +12,112 @@ mod answer;
 mod calls;
 mod client;
 mod error;
+mod extension;
+mod health;
 mod import;
 mod link;
+mod look;
 mod names;
+mod process;
+mod reload;
 mod reply;
+mod route;
+mod trouble;
 mod url;
 
 pub(crate) use answer::Made;
 pub use error::SignerError;
+pub(crate) use extension::Extension;
+pub(crate) use health::Health;
+pub(crate) use look::Look;
 pub(crate) use names::TlsKeyName;
+pub(crate) use process::Keys;
+pub(crate) use reload::Reloads;
 pub use url::{BadUrl, SignerUrl};
 
 use crate::config::{KeyGeneration, Limits};
-use calls::{get, has, list, make, post, up};
-use client::Client;
+use calls::{functions, make, post_to};
+use client::{Call, Client};
 use names::Names;
+use process::Process;
+use route::Route;
 
 /// The longest list of keys: 10,000 keys of 65 bytes take 1.4 MB.
 const LIST: usize = 8 * 1024 * 1024;
 /// The longest of every other answer.
 const SHORT: usize = 64 * 1024;
 
-/// A function of the dev signer's extension, by the name under which `GET /ext/cryft/v1` lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extension {
-    Generate,
-    SignSha256,
-    SignDigest,
-}
-
-impl Extension {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Generate => "generate",
-            Self::SignSha256 => "sign_sha256",
-            Self::SignDigest => "sign_digest",
-        }
-    }
-}
-
 /// The signer.
 pub struct Signer {
-    eth2: Client,
-    /// Where it is not the same process.
-    eth1: Option<Client>,
+    eth2: Process,
+    /// If it is not the same process.
+    eth1: Option<Process>,
     names: Names,
-    status_time: Duration,
-    cache_time: Duration,
-    last_upcheck: Mutex<Option<(Instant, Result<(), String>)>>,
-    makes_keys: AtomicBool,
 }
 
 impl Signer {
-    /// A signer that has not been contacted yet; `eth1` where its secp256k1 keys are served elsewhere.
+    /// A signer that has not been contacted yet; `eth1` if its secp256k1 keys are served elsewhere.
     pub fn new(eth2: SignerUrl, eth1: Option<SignerUrl>, limits: &Limits) -> Self {
-        let client = |url| Client::new(url, limits.signer_connect);
+        let process = |url, role| Process::new(Client::new(url, limits.signer_connect), role, limits);
         Self {
-            eth2: client(eth2),
-            eth1: eth1.map(client),
+            eth2: process(eth2, if eth1.is_some() { SignerRole::Eth2 } else { SignerRole::Both }),
+            eth1: eth1.map(|url| process(url, SignerRole::Eth1)),
             names: Names::default(),
-            status_time: limits.signer_status,
-            cache_time: limits.upcheck_cache,
-            last_upcheck: Mutex::new(None),
-            makes_keys: AtomicBool::new(false),
         }
     }
 
     /// Where it is; with two processes, where `eth2` is.
     pub fn url(&self) -> &SignerUrl {
-        self.eth2.url()
+        self.eth2.client.url()
     }
 
-    fn eth1(&self) -> &Client {
+    fn eth1(&self) -> &Process {
         self.eth1.as_ref().unwrap_or(&self.eth2)
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.eth2).chain(&self.eth1)
     }
 
     /// Closes connections that have been idle for long.
     pub(crate) fn close_idle(&self) {
-        self.eth2.close_idle();
-        if let Some(eth1) = &self.eth1 {
-            eth1.close_idle();
-        }
+        self.processes().for_each(|process| process.client.close_idle());
     }
 
-    /// Whether it answers its upcheck, each process its own; the error is for people. The outcome holds for a short
-    /// while, so that many callers of status do not become as many upchecks.
-    pub(crate) async fn upcheck(&self) -> Result<(), String> {
-        let now = Instant::now();
-        let cached = self.last_upcheck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, outcome)) = cached
-            && now.duration_since(at) < self.cache_time
-        {
-            return outcome;
-        }
-        let deadline = now + self.status_time;
-        let outcome = match &self.eth1 {
-            None => up(&self.eth2, "Web3Signer", deadline).await,
-            // Both to the end, not the first failure alone: it is told which of the two is away.
+    /// Looks at every process, all at once: that one is away must not hide what the other lists.
+    pub(crate) async fn look(&self, who: KeyGeneration) -> Look {
+        match &self.eth1 {
+            None => Look::new(self.eth2.look(who).await, None, who),
             Some(eth1) => {
-                match tokio::join!(up(&self.eth2, "Web3Signer eth2", deadline), up(eth1, "Web3Signer eth1", deadline)) {
-                    (Ok(()), Ok(())) => Ok(()),
-                    (Err(why), Ok(())) | (Ok(()), Err(why)) => Err(why),
-                    (Err(eth2), Err(eth1)) => Err(format!("{eth2}; {eth1}")),
-                }
+                let (eth2, eth1) = tokio::join!(self.eth2.look(who), eth1.look(who));
+                Look::new(eth2, Some(eth1), who)
             }
-        };
-        *self.last_upcheck.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), outcome.clone()));
-        outcome
+        }
     }
 
-    /// Its BLS keys; `None` where it does not serve BLS keys at all.
-    pub(crate) async fn bls_keys(&self, deadline: Instant) -> Result<Option<Vec<BlsPublicKey>>, SignerError> {
-        answer::bls_keys(list(&self.eth2, "/api/v1/eth2/publicKeys", deadline).await?).await
+    /// Has the processes that list no key read their key files again.
+    pub(crate) async fn reload_empty(&self, deadline: Instant) -> Reloads {
+        Reloads::of(self.processes(), deadline).await
     }
 
-    /// Its secp256k1 keys; `None` where it does not serve them at all.
-    pub(crate) async fn tls_keys(&self, deadline: Instant) -> Result<Option<Vec<TlsPublicKey>>, SignerError> {
-        answer::tls_keys(list(self.eth1(), "/api/v1/eth1/publicKeys", deadline).await?).await
+    /// What its `eth2` process says of itself: it alone knows of key files that failed.
+    pub(crate) async fn health(&self, deadline: Instant) -> Result<Health, SignerError> {
+        self.eth2.health(deadline).await
     }
 
-    /// Until when a list of keys may take for an answer to status.
-    pub(crate) fn status_deadline(&self) -> Instant {
-        Instant::now() + self.status_time
+    /// Its BLS keys; none if it does not serve BLS keys at all.
+    pub(crate) async fn bls_keys(&self, deadline: Instant) -> Result<Keys<BlsPublicKey>, SignerError> {
+        self.eth2.bls_keys(deadline).await
+    }
+
+    /// Its secp256k1 keys; none if it does not serve them at all.
+    pub(crate) async fn tls_keys(&self, deadline: Instant) -> Result<Keys<TlsPublicKey>, SignerError> {
+        self.eth1().tls_keys(deadline).await
+    }
+
+    /// Whether it signs bytes as they are with a BLS key, as it was last seen; if it was not, it is asked.
+    pub(crate) async fn signs_raw(&self, deadline: Instant) -> Result<bool, SignerError> {
+        self.eth2.has(Extension::RawSigning, deadline).await
     }
 
     /// Signs with a BLS key; `body` is the whole request to the signer.
@@ -147,8 +127,9 @@ impl Signer {
         body: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 96], SignerError> {
-        let path = path("/api/v1/eth2/sign/", key, "");
-        answer::signature(&post(&self.eth2, &path, body, deadline).await?, "a BLS signature of 96 bytes")
+        let path = path(Route::Eth2Sign.path(), key, "");
+        let body = post_to(&self.eth2.client, Route::Eth2Sign, &path, body, deadline).await?;
+        answer::signature(&body, "a BLS signature of 96 bytes")
     }
 
     /// The name of a secp256k1 key in any spelling.
@@ -163,8 +144,9 @@ impl Signer {
         data: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 65], SignerError> {
-        let path = format!("/api/v1/eth1/sign/{}", key.as_str());
-        let body = post(self.eth1(), &path, hex_body("data", data).as_bytes(), deadline).await?;
+        let path = format!("{}{}", Route::Eth1Sign.path(), key.as_str());
+        let body = hex_body("data", data);
+        let body = post_to(&self.eth1().client, Route::Eth1Sign, &path, body.as_bytes(), deadline).await?;
         answer::signature(&body, "an ECDSA signature of 65 bytes")
     }
 
@@ -196,12 +178,13 @@ impl Signer {
         body: &[u8],
         deadline: Instant,
     ) -> Result<[u8; 64], SignerError> {
-        let path = format!("/ext/cryft/v1/secp256k1/{}/{verb}", key.as_str());
-        match post(self.eth1(), &path, body, deadline).await {
+        let client = &self.eth1().client;
+        let path = format!("{}/secp256k1/{}/{verb}", Route::Extension.path(), key.as_str());
+        match post_to(client, Route::Extension, &path, body, deadline).await {
             Ok(body) => answer::signature(&body, "an ECDSA signature of 64 bytes"),
             // The key may be what was not found, or the whole extension: only now is it worth a call to know.
             Err(SignerError::Status(status, text)) if status.is_client_error() => {
-                match has(self.eth1(), extension, deadline).await? {
+                match functions(client, deadline).await?.contains(extension) {
                     true => Err(SignerError::Status(status, text)),
                     false => Err(SignerError::NoExtension(extension.name())),
                 }
@@ -210,45 +193,22 @@ impl Signer {
         }
     }
 
-    /// Whether it can do its part in making keys: list the extension that makes them, or, where keys are made here,
-    /// serve the key manager. Once it has said yes it is not asked again. A signer that cannot be asked is a no: what
-    /// is announced has to be true.
-    pub(crate) async fn makes_keys(&self, who: KeyGeneration, deadline: Instant) -> bool {
-        if who == KeyGeneration::Off {
-            return false;
-        }
-        if self.makes_keys.load(Ordering::Relaxed) {
-            return true;
-        }
-        let can = if who == KeyGeneration::Import {
-            get(&self.eth2, import::PATH, LIST, deadline).await.is_ok()
-        } else {
-            let (bls, tls) = tokio::join!(has(&self.eth2, Extension::Generate, deadline), async {
-                match &self.eth1 {
-                    Some(eth1) => has(eth1, Extension::Generate, deadline).await,
-                    None => Ok(true),
-                }
-            });
-            matches!((bls, tls), (Ok(true), Ok(true)))
-        };
-        self.makes_keys.store(can, Ordering::Relaxed);
-        can
-    }
-
     /// Makes a BLS key here and has the signer import it; the proof of possession comes with it, because no stock
     /// signer makes one.
     pub(crate) async fn import_bls(&self, deadline: Instant) -> Result<(Made<BlsPublicKey>, [u8; 96]), SignerError> {
-        import::bls(&self.eth2, deadline).await
+        import::bls(&self.eth2.client, deadline).await
     }
 
     /// Makes a BLS key.
     pub(crate) async fn make_bls(&self, deadline: Instant) -> Result<Made<BlsPublicKey>, SignerError> {
-        answer::made(&make(&self.eth2, "bls", deadline).await?, |text| BlsPublicKey::normalise(text).ok())
+        answer::made(&make(&self.eth2.client, "bls", deadline).await?, |text| BlsPublicKey::normalise(text).ok())
     }
 
     /// Makes a secp256k1 key.
     pub(crate) async fn make_tls(&self, deadline: Instant) -> Result<Made<TlsPublicKey>, SignerError> {
-        answer::made(&make(self.eth1(), "secp256k1", deadline).await?, |text| TlsPublicKey::normalise(text).ok())
+        answer::made(&make(&self.eth1().client, "secp256k1", deadline).await?, |text| {
+            TlsPublicKey::normalise(text).ok()
+        })
     }
 
     /// The signature of a BLS key over itself, in the ciphersuite for that; `None` where the signer lacks the call, which
@@ -264,9 +224,11 @@ impl Signer {
         }
         const EXPECTED: &str = "a proof of possession of 96 bytes";
 
-        let path = path("/ext/cryft/v1/bls/", key, "/proof-of-possession");
-        let body = match get(&self.eth2, &path, SHORT, deadline).await {
-            Err(SignerError::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)) => return Ok(None),
+        let route = Route::Extension;
+        let path = path(&format!("{}/bls/", route.path()), key, "/proof-of-possession");
+        let call = Call { method: "GET", route, path: &path, body: &[], limit: SHORT, deadline };
+        let body = match self.eth2.client.call(call).await {
+            Err(error) if error.is_no_such_call() => return Ok(None),
             answer => answer?,
         };
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| SignerError::Nonsense(EXPECTED))?;

@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::config::KeyGeneration;
 use crate::evidence::{MODULE, VERSION};
 use crate::problem::{Code, Problem};
-use crate::signer::{Made, TlsKeyName};
+use crate::signer::{Keys, Made, TlsKeyName};
 
 /// What is wanted, whichever of the three spellings said so.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,13 +31,14 @@ pub(super) async fn bls(sidecar: &Sidecar, client: &Client, body: &[u8], deadlin
     match wanted(body, "BLS")? {
         Wanted::Generate => {
             client.may_register(sidecar, "BLS")?;
+            may_make(sidecar, deadline).await?;
             let (made, proof) = make_bls(sidecar, deadline).await?;
             Ok(json(StatusCode::CREATED, &bls_answer(made, proof)))
         }
         Wanted::Verify(text) => {
             let key = BlsPublicKey::normalise(&text).map_err(not_a_key)?;
-            let keys = signer.bls_keys(deadline).await?.unwrap_or_default();
-            found(&keys, &key)?;
+            let keys = signer.bls_keys(deadline).await?;
+            found(&keys, &key, sidecar.node_keys().has_bls(&key))?;
             let proof = prove(sidecar, &key, deadline).await?;
             Ok(json(StatusCode::OK, &bls_answer(known(key), proof)))
         }
@@ -65,6 +66,20 @@ async fn make_bls(
             Ok((made, Some(contract::Bytes(proof.to_vec()))))
         }
         KeyGeneration::Off => Err(off()),
+    }
+}
+
+/// No key is made while the signer misses some of its own: the one that is wanted may be among them, and would be there
+/// after a reload. A signer without `/healthcheck` says nothing of it.
+async fn may_make(sidecar: &Sidecar, deadline: Instant) -> Result<(), Problem> {
+    if sidecar.key_generation() == KeyGeneration::Off {
+        // That is the answer then, whatever the signer's health.
+        return Ok(());
+    }
+    match sidecar.signer().health(deadline).await?.objection() {
+        None => Ok(()),
+        Some(why) => Err(Problem::new(Code::SignerUnavailable, "no key is made while Web3Signer misses keys")
+            .details(&format!("{why}: once it can read them, POST /reload to it (is Vault sealed?)"))),
     }
 }
 
@@ -109,6 +124,7 @@ pub(super) async fn tls(sidecar: &Sidecar, client: &Client, body: &[u8], deadlin
                 }
                 KeyGeneration::Off => return Err(off()),
             }
+            may_make(sidecar, deadline).await?;
             let made = signer.make_tls(deadline).await?;
             tracing::info!("the signer made the TLS key {}", made.pubkey);
             let certificate = certify(sidecar, &made.pubkey, deadline).await?;
@@ -116,8 +132,8 @@ pub(super) async fn tls(sidecar: &Sidecar, client: &Client, body: &[u8], deadlin
         }
         Wanted::Verify(text) => {
             let key = TlsPublicKey::normalise(&text).map_err(not_a_key)?;
-            let keys = signer.tls_keys(deadline).await?.unwrap_or_default();
-            found(&keys, &key)?;
+            let keys = signer.tls_keys(deadline).await?;
+            found(&keys, &key, sidecar.node_keys().has_tls(&key))?;
             Ok(json(StatusCode::OK, &tls_answer(known(key), String::new())))
         }
     }
@@ -166,8 +182,12 @@ fn wanted(body: &[u8], key_type: &str) -> Result<Wanted, Problem> {
     }
 }
 
-fn found<K: PartialEq>(keys: &[K], key: &K) -> Result<(), Problem> {
-    if keys.contains(key) { Ok(()) } else { Err(Problem::new(Code::KeyNotFound, "the signer has no such key")) }
+fn found<K: PartialEq>(keys: &Keys<K>, key: &K, nodes: bool) -> Result<(), Problem> {
+    match (keys.listed().is_some_and(|keys| keys.contains(key)), nodes) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Problem::node_key_missing()),
+        (false, false) => Err(Problem::new(Code::KeyNotFound, "the signer has no such key")),
+    }
 }
 
 fn not_a_key(error: contract::keys::NotAKey) -> Problem {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use contract::BlsPublicKey;
 use contract::digits::push_hex;
 use contract::wire::{SignRequest, path};
+use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -14,7 +15,9 @@ use tokio::time::Instant;
 use super::read;
 use crate::Sidecar;
 use crate::evidence::{MODULE, VERSION};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
+use crate::signer::{SignerError, TlsKeyName};
+use crate::typed;
 
 type Payload<'a> = &'a RawValue;
 type Asked<'a> = SignRequest<'a, Payload<'a>>;
@@ -49,7 +52,8 @@ pub(super) async fn sign(sidecar: &Sidecar, kind: Kind, body: &[u8], deadline: I
     }
 }
 
-/// 96 bytes. `data` that is an object goes to the signer as it is; bytes go as `{type, data}`.
+/// 96 bytes. `data` that is an object goes to the signer as it is, once it is known to be a request that a signer could
+/// sign; bytes go as `{type, data}`, to a signer that signs them.
 async fn bls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String, Problem> {
     let asked: Asked<'_> = read(body)?;
     let key = BlsPublicKey::normalise(named(&asked)?).map_err(not_a_key)?;
@@ -57,9 +61,42 @@ async fn bls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String
         return Err(Problem::malformed("a BLS key signs data, not a digest"));
     }
     let payload = payload(&asked)?;
-    let request = if payload.get().starts_with('{') { typed(&asked, payload)? } else { raw(&asked, payload)?.into() };
-    let signature = sidecar.signer().sign_bls(&key, request.as_bytes(), deadline).await?;
-    Ok(signed(&signature))
+    let request = if payload.get().starts_with('{') {
+        typed(&asked, payload)?.checked()?
+    } else {
+        let request = raw(&asked, payload)?;
+        if !sidecar.signer().signs_raw(deadline).await? {
+            return Err(no_raw_signing());
+        }
+        request.into()
+    };
+    match sidecar.signer().sign_bls(&key, request.as_bytes(), deadline).await {
+        Ok(signature) => Ok(signed(&signature)),
+        Err(error) if error.is_not_found() && sidecar.node_keys().has_bls(&key) => Err(Problem::node_key_missing()),
+        Err(error) => {
+            let failed = matches!(error, SignerError::Status(StatusCode::INTERNAL_SERVER_ERROR, _));
+            let problem = Problem::from(error);
+            Err(if failed && names_root(&request) { other_root(problem) } else { problem })
+        }
+    }
+}
+
+/// Whether a request says which root is to be signed, by either name.
+fn names_root(request: &str) -> bool {
+    ["\"signingRoot\"", "\"signing_root\""].iter().any(|name| request.contains(name))
+}
+
+/// Web3Signer answers so, too, to a root that differs from the one it computes, which it alone can.
+fn other_root(problem: Problem) -> Problem {
+    let details =
+        format!("{}; so it answers to a signingRoot that is not the root of the request, too", problem.details);
+    problem.details(&details)
+}
+
+/// Sent to a signer that does not, it would be answered as if the signer were broken.
+fn no_raw_signing() -> Problem {
+    Problem::new(Code::SignerRefused, "this Web3Signer signs typed requests, no bytes")
+        .details("\"data\" is to be the typed request, an object: a stock Web3Signer signs nothing else with a BLS key")
 }
 
 /// 65 bytes r‖s‖v over Keccak-256 of `data`; 64 bytes r‖s over `digest`, the form of 0.4. (0.4's
@@ -69,13 +106,22 @@ async fn tls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String
     let key = sidecar.signer().tls_key(named(&asked)?).map_err(not_a_key)?;
     let Some(digest) = asked.digest else {
         let data = bytes(payload(&asked)?)?;
-        return Ok(signed(&sidecar.signer().sign_tls(&key, &data, deadline).await?));
+        let signature = sidecar.signer().sign_tls(&key, &data, deadline).await;
+        return signature.map(|signature| signed(&signature)).map_err(|error| not_signed(sidecar, &key, error));
     };
     if asked.data.is_some() || asked.message.is_some() {
         return Err(Problem::malformed("both data and digest: one of them"));
     }
     let digest = bytes(digest)?.try_into().map_err(|_| Problem::malformed("a digest is 32 bytes"))?;
-    Ok(signed(&sidecar.signer().sign_digest(&key, &digest, deadline).await?))
+    let signature = sidecar.signer().sign_digest(&key, &digest, deadline).await;
+    signature.map(|signature| signed(&signature)).map_err(|error| not_signed(sidecar, &key, error))
+}
+
+fn not_signed(sidecar: &Sidecar, key: &TlsKeyName, error: SignerError) -> Problem {
+    if error.is_not_found() && sidecar.node_keys().has_tls_named(key) {
+        return Problem::node_key_missing();
+    }
+    error.into()
 }
 
 /// The key, by either name. Two names for two keys are no request that could be served.
@@ -110,9 +156,26 @@ fn bytes(payload: Payload<'_>) -> Result<Vec<u8>, Problem> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// A typed request, with its type.
+struct Typed<'a> {
+    kind: Cow<'a, str>,
+    request: Cow<'a, str>,
+}
+
+impl<'a> Typed<'a> {
+    /// The request, if it is one that a signer could sign.
+    fn checked(self) -> Result<Cow<'a, str>, Problem> {
+        match typed::check(&self.kind, &self.request) {
+            Ok(()) => Ok(self.request),
+            Err(fault) => Err(Problem::new(Code::SignerRefused, "this is no request that Web3Signer could sign")
+                .details(&fault.to_string())),
+        }
+    }
+}
+
 /// The typed eth2 body: the object as the client wrote it, so that the signer judges what the client meant. Where
 /// the type stands only beside it, it is put in.
-fn typed<'a>(asked: &Asked<'_>, payload: Payload<'a>) -> Result<Cow<'a, str>, Problem> {
+fn typed<'a>(asked: &Asked<'a>, payload: Payload<'a>) -> Result<Typed<'a>, Problem> {
     #[derive(Deserialize)]
     struct Inside<'a> {
         #[serde(default, borrow, rename = "type")]
@@ -124,18 +187,20 @@ fn typed<'a>(asked: &Asked<'_>, payload: Payload<'a>) -> Result<Cow<'a, str>, Pr
         return Err(Problem::malformed("\"signingRoot\" belongs inside typed data, where the signer checks it"));
     }
     let inside: Inside<'_> = read(payload.get().as_bytes())?;
-    match (&*asked.kind, &*inside.kind) {
-        ("", "") => Err(no_type()),
+    let request = match (&*asked.kind, &*inside.kind) {
+        ("", "") => return Err(no_type()),
         // A slice of what was received: nothing is copied.
-        ("", _) => Ok(payload.get().into()),
-        (beside, inside) if beside == inside => Ok(payload.get().into()),
+        ("", _) => payload.get().into(),
+        (beside, inside) if beside.eq_ignore_ascii_case(inside) => payload.get().into(),
         (beside, "") => {
             let fields = payload.get()[1..].trim_start();
             let comma = if fields.starts_with('}') { "" } else { "," };
-            Ok(format!("{{\"type\":\"{}\"{comma}{fields}", word(beside)?).into())
+            format!("{{\"type\":\"{}\"{comma}{fields}", word(beside)?).into()
         }
-        _ => Err(Problem::malformed("the type beside data is not the type inside it")),
-    }
+        _ => return Err(Problem::malformed("the type beside data is not the type inside it")),
+    };
+    let kind = if inside.kind.is_empty() { asked.kind.clone() } else { inside.kind };
+    Ok(Typed { kind, request })
 }
 
 /// Bytes, for a signer that signs them: `{type, data, signingRoot?}`.
@@ -165,11 +230,11 @@ fn no_type() -> Problem {
     Problem::malformed("\"type\" is missing: ATTESTATION, BLOCK, SYNC_COMMITTEE, …")
 }
 
-/// A type is a word in capitals. It is written into the request to the signer, where it must not be able to end
+/// A type is a word, in capitals as a rule. It is written into the request to the signer, where it must not be able to end
 /// its own string.
 fn word(kind: &str) -> Result<&str, Problem> {
-    let fine = kind.len() <= 64 && kind.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    if fine { Ok(kind) } else { Err(Problem::malformed("a type is a word in capitals").details(kind)) }
+    let fine = kind.len() <= 64 && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if fine { Ok(kind) } else { Err(Problem::malformed("a type is a word of letters, digits and _").details(kind)) }
 }
 
 /// `{signature, signatureB64, moduleId, moduleVersion}`, the fields of [`Signed`](contract::wire::Signed) and of
@@ -212,9 +277,9 @@ mod tests {
     #[test]
     fn a_typed_body_goes_on_as_it_was_written() {
         let request = asked(r#"{"pubkey":"k","data": {"type" : "BLOCK_V2", "n":1e2 } }"#);
-        let typed = typed(&request, payload(&request).expect("data")).expect("typed");
-        assert_eq!(typed, r#"{"type" : "BLOCK_V2", "n":1e2 }"#);
-        assert!(matches!(typed, Cow::Borrowed(_)), "nothing is copied");
+        let Typed { kind, request } = typed(&request, payload(&request).expect("data")).expect("typed");
+        assert_eq!((&*kind, &*request), ("BLOCK_V2", r#"{"type" : "BLOCK_V2", "n":1e2 }"#));
+        assert!(matches!((kind, request), (Cow::Borrowed(_), Cow::Borrowed(_))), "nothing is copied");
     }
 
     #[test]
@@ -223,6 +288,8 @@ mod tests {
             (r#"{"type":"BLOCK","data":{"a":1}}"#, Some(r#"{"type":"BLOCK","a":1}"#)),
             (r#"{"type":"BLOCK","data":{ }}"#, Some(r#"{"type":"BLOCK"}"#)),
             (r#"{"type":"BLOCK","data":{"type":"BLOCK"}}"#, Some(r#"{"type":"BLOCK"}"#)),
+            (r#"{"type":"BLOCK","data":{"type":"block"}}"#, Some(r#"{"type":"block"}"#)),
+            (r#"{"type":"block","data":{"a":1}}"#, Some(r#"{"type":"block","a":1}"#)),
             (r#"{"type":"BLOCK","data":{"type":"ATTESTATION"}}"#, None),
             (r#"{"data":{"type":"BLOCK","type":"ATTESTATION"}}"#, None),
             (r#"{"type":"\"","data":{"a":1}}"#, None),
@@ -232,7 +299,7 @@ mod tests {
         ] {
             let request = asked(body);
             let typed = typed(&request, payload(&request).expect("data"));
-            assert_eq!(typed.ok().as_deref(), expected, "{body}");
+            assert_eq!(typed.ok().map(|typed| typed.request).as_deref(), expected, "{body}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! `GET /v1/staking/status`.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use contract::defaults::CAPABILITIES;
+use contract::defaults::{CAN_MAKE_KEYS, CAPABILITIES, DIGEST_SIGNING, POSSESSION_PROOFS, RAW_SIGNING};
 use contract::wire::{StakingStatus, v04};
 use contract::{BlsPublicKey, TlsPublicKey};
 use hyper::StatusCode;
@@ -13,66 +14,35 @@ use crate::aside::aside;
 use crate::config::ExpectedKeys;
 use crate::evidence::{MODULE, MODULE_CAPABILITIES, VERSION};
 use crate::problem::{Code, Problem};
-use crate::signer::SignerError;
+use crate::signer::{Keys, Look};
 
 /// How many keys are written at once: a millisecond's work.
 const FEW: usize = 256;
 
-/// What the signer has, or why that is not known.
-enum Seen {
-    Keys { bls: Option<Vec<BlsPublicKey>>, tls: Option<Vec<TlsPublicKey>>, makes_keys: bool },
-    Away(String),
-}
-
-/// 200 whether or not the signer is there, because that is what was asked for; 502 where it answers nonsense, 504
-/// where it answers its upcheck and then not its lists of keys.
+/// 200 whatever the signer does, because that is what was asked for: `signers` says it of each process.
 pub(super) async fn answer(sidecar: &Sidecar) -> Result<Answer, Problem> {
-    let seen = look(sidecar).await?;
-    if let Seen::Keys { bls, tls, .. } = &seen {
-        let (bls, tls) = (bls.as_deref().unwrap_or_default(), tls.as_deref().unwrap_or_default());
-        sidecar.missing().report(sidecar.expected(), bls, tls);
-    }
-    let many = matches!(&seen, Seen::Keys { bls, tls, .. }
-        if bls.as_ref().map_or(0, Vec::len) + tls.as_ref().map_or(0, Vec::len) > FEW);
+    let look = sidecar.signer().look(sidecar.key_generation()).await;
+    sidecar.missing().report(&sidecar.node_keys().get(), look.bls.listed(), look.tls.listed());
+    let many = look.bls.listed().map_or(0, <[_]>::len) + look.tls.listed().map_or(0, <[_]>::len) > FEW;
     let url = sidecar.signer().url().to_string();
-    aside(many, move || json(StatusCode::OK, &describe(url, seen)))
+    aside(many, move || json(StatusCode::OK, &describe(url, look)))
         .await
         .map_err(|error| Problem::new(Code::Internal, "the status could not be written").details(&error.to_string()))
 }
 
-async fn look(sidecar: &Sidecar) -> Result<Seen, Problem> {
-    let signer = sidecar.signer();
-    if let Err(why) = signer.upcheck().await {
-        return Ok(Seen::Away(why));
-    }
-    let deadline = signer.status_deadline();
-    let makes_keys = async { Ok(signer.makes_keys(sidecar.key_generation(), deadline).await) };
-    match tokio::try_join!(signer.bls_keys(deadline), signer.tls_keys(deadline), makes_keys) {
-        Ok((bls, tls, makes_keys)) => Ok(Seen::Keys { bls, tls, makes_keys }),
-        Err(SignerError::Unavailable(cause)) => Ok(Seen::Away(format!("connect to Web3Signer: {cause}"))),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn describe(web3signer_url: String, seen: Seen) -> v04::Both<StakingStatus, v04::Status> {
-    // A signer that does not serve a kind of key at all cannot sign with it, whatever the module could do.
-    let (connected, last_error, bls, tls, makes_keys) = match seen {
-        Seen::Keys { bls, tls, makes_keys } => (true, None, bls, tls, makes_keys),
-        Seen::Away(why) => (false, Some(why), Some(Vec::new()), Some(Vec::new()), false),
-    };
-    let served = [bls.is_some(), tls.is_some(), makes_keys];
-    let capabilities =
-        CAPABILITIES.iter().zip(served).filter(|(_, served)| *served).map(|(name, _)| (*name).to_owned());
+fn describe(web3signer_url: String, look: Look) -> v04::Both<StakingStatus, v04::Status> {
+    let last_error = look.trouble();
+    let connected = last_error.is_none();
     v04::Both {
         contract: StakingStatus {
             ready: connected,
             web3signer_url,
             web3signer_connected: connected,
-            bls_pubkeys: bls.unwrap_or_default(),
-            tls_pubkeys: tls.unwrap_or_default(),
+            capabilities: capabilities(&look),
+            bls_pubkeys: listed(look.bls),
+            tls_pubkeys: listed(look.tls),
             module_version: VERSION.to_owned(),
-            capabilities: capabilities.collect(),
-            signers: Vec::new(),
+            signers: look.processes,
         },
         v04: v04::Status {
             cryfttee_version: VERSION.to_owned(),
@@ -92,6 +62,28 @@ fn describe(web3signer_url: String, seen: Seen) -> v04::Both<StakingStatus, v04:
     }
 }
 
+/// A signer that does not serve a kind of key at all cannot sign with it, whatever the module could do. One that was not
+/// heard may well: that it is away is said elsewhere.
+fn capabilities(look: &Look) -> Vec<String> {
+    let [bls_signing, tls_signing, _] = CAPABILITIES;
+    let all = [
+        (bls_signing, look.bls != Keys::NotServed),
+        (tls_signing, look.tls != Keys::NotServed),
+        (CAN_MAKE_KEYS, look.makes_keys),
+        (RAW_SIGNING, look.raw_signing),
+        (DIGEST_SIGNING, look.digest_signing),
+        (POSSESSION_PROOFS, look.possession_proofs),
+    ];
+    all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect()
+}
+
+fn listed<K>(keys: Keys<K>) -> Vec<K> {
+    match keys {
+        Keys::Listed(keys) => keys,
+        Keys::NotServed | Keys::Unknown => Vec::new(),
+    }
+}
+
 /// Which of the expected keys the signer lacked when it was last asked, so that a change is told and a state is not
 /// told again with every status.
 #[derive(Debug, Default)]
@@ -101,14 +93,18 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    fn report(&self, expected: &ExpectedKeys, bls: &[BlsPublicKey], tls: &[TlsPublicKey]) {
-        tell("BLS", &self.bls, expected.bls.map(|key| (key.to_string(), bls.contains(&key))));
-        tell("TLS", &self.tls, expected.tls.map(|key| (key.to_string(), tls.contains(&key))));
+    /// A list that was not heard says nothing of a key.
+    fn report(&self, node: &ExpectedKeys, bls: Option<&[BlsPublicKey]>, tls: Option<&[TlsPublicKey]>) {
+        if let (Some(key), Some(listed)) = (node.bls, bls) {
+            tell("BLS", &self.bls, &key, listed.contains(&key));
+        }
+        if let (Some(key), Some(listed)) = (node.tls, tls) {
+            tell("TLS", &self.tls, &key, listed.contains(&key));
+        }
     }
 }
 
-fn tell(kind: &str, missing: &AtomicBool, expected: Option<(String, bool)>) {
-    let Some((key, there)) = expected else { return };
+fn tell(kind: &str, missing: &AtomicBool, key: &impl Display, there: bool) {
     let before = missing.swap(!there, Ordering::Relaxed);
     match (before, there) {
         (false, false) => tracing::warn!("the {kind} key this node is known by is not in the signer: {key}"),

@@ -1,22 +1,16 @@
 //! The calls that more than one function of the signer is made of.
 
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::client::{Call, Client};
 use super::error::SignerError;
-use super::{Extension, LIST, SHORT};
-
-pub(super) async fn up(client: &Client, name: &str, deadline: Instant) -> Result<(), String> {
-    get(client, "/upcheck", SHORT, deadline).await.map(drop).map_err(|error| match error {
-        SignerError::Unavailable(cause) => format!("connect to {name}: {cause}"),
-        other => format!("{name}: {other}"),
-    })
-}
+use super::extension::Functions;
+use super::route::Route;
+use super::{LIST, SHORT};
 
 /// A stock Web3Signer process serves one kind of key: the list of the other kind is a 404.
-pub(super) async fn list(client: &Client, path: &str, deadline: Instant) -> Result<Option<Vec<u8>>, SignerError> {
-    match get(client, path, LIST, deadline).await {
+pub(super) async fn list(client: &Client, route: Route, deadline: Instant) -> Result<Option<Vec<u8>>, SignerError> {
+    match get(client, route, LIST, deadline).await {
         Ok(body) => Ok(Some(body)),
         Err(SignerError::Status(hyper::StatusCode::NOT_FOUND, _)) => Ok(None),
         Err(error) => Err(error),
@@ -27,7 +21,7 @@ pub(super) async fn list(client: &Client, path: &str, deadline: Instant) -> Resu
 /// an import that lacks its keystores (400).
 pub(super) async fn make(client: &Client, kind: &'static str, deadline: Instant) -> Result<Vec<u8>, SignerError> {
     let body = format!("{{\"type\":\"{kind}\"}}");
-    match post(client, "/eth/v1/keystores", body.as_bytes(), deadline).await {
+    match post(client, Route::KeyManager, body.as_bytes(), deadline).await {
         Err(SignerError::Status(status, text)) if matches!(status.as_u16(), 400 | 404 | 405 | 501) => {
             tracing::warn!(status = status.as_u16(), text = %crate::log::Foreign(&text), "the signer makes no keys");
             Err(SignerError::NoExtension("POST /eth/v1/keystores {\"type\"}"))
@@ -36,27 +30,42 @@ pub(super) async fn make(client: &Client, kind: &'static str, deadline: Instant)
     }
 }
 
-/// Whether the signer has an extension. Any error status says no.
-pub(super) async fn has(client: &Client, extension: Extension, deadline: Instant) -> Result<bool, SignerError> {
-    #[derive(Deserialize)]
-    struct Answer {
-        functions: Vec<String>,
-    }
-
-    match get(client, "/ext/cryft/v1", SHORT, deadline).await {
-        Ok(body) => Ok(serde_json::from_slice::<Answer>(&body)
-            .is_ok_and(|answer| answer.functions.iter().any(|name| name == extension.name()))),
-        Err(SignerError::Status(..)) => Ok(false),
+/// What the signer can do beyond a stock one. Any error status says: nothing.
+pub(super) async fn functions(client: &Client, deadline: Instant) -> Result<Functions, SignerError> {
+    match get(client, Route::Extension, SHORT, deadline).await {
+        Ok(body) => Ok(Functions::parse(&body)),
+        Err(SignerError::Status(..)) => Ok(Functions::default()),
         Err(error) => Err(error),
     }
 }
 
-pub(super) async fn get(client: &Client, path: &str, limit: usize, deadline: Instant) -> Result<Vec<u8>, SignerError> {
-    let call = Call { method: "GET", path, body: &[], limit, deadline };
+pub(super) async fn get(
+    client: &Client,
+    route: Route,
+    limit: usize,
+    deadline: Instant,
+) -> Result<Vec<u8>, SignerError> {
+    let call = Call { method: "GET", route, path: route.path(), body: &[], limit, deadline };
     client.call(call).await
 }
 
-pub(super) async fn post(client: &Client, path: &str, body: &[u8], deadline: Instant) -> Result<Vec<u8>, SignerError> {
-    let call = Call { method: "POST", path, body, limit: SHORT, deadline };
+pub(super) async fn post(
+    client: &Client,
+    route: Route,
+    body: &[u8],
+    deadline: Instant,
+) -> Result<Vec<u8>, SignerError> {
+    post_to(client, route, route.path(), body, deadline).await
+}
+
+/// As [`post`], to a path with a key in it.
+pub(super) async fn post_to(
+    client: &Client,
+    route: Route,
+    path: &str,
+    body: &[u8],
+    deadline: Instant,
+) -> Result<Vec<u8>, SignerError> {
+    let call = Call { method: "POST", route, path, body, limit: SHORT, deadline };
     client.call(call).await
 }

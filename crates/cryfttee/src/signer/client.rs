@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::SignerError;
 use super::link::{ExchangeError, Link};
 use super::reply::Reply;
+use super::route::Route;
 use super::url::SignerUrl;
 use crate::crew::{THREADS, here};
 use crate::together::together;
@@ -40,6 +41,8 @@ const COPIED: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     pub(super) method: &'static str,
+    /// Says in which form the answer is asked for.
+    pub(super) route: Route,
     /// From the base URL on; only characters that may stand in a path.
     pub(super) path: &'a str,
     pub(super) body: &'a [u8],
@@ -52,7 +55,7 @@ pub(super) struct Call<'a> {
 pub(super) struct Client {
     url: SignerUrl,
     connect: Duration,
-    /// What stands in every head.
+    /// What stands in every head, up to the form that is accepted.
     about: String,
     /// Those of each thread. Newest last, so that the ones that are not needed grow old.
     kept: [Mutex<Vec<(Link, Instant)>>; THREADS],
@@ -60,8 +63,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(url: SignerUrl, connect: Duration) -> Self {
-        // Without "Accept", eth2/sign answers bare text. eth1/sign answers text whatever is asked for.
-        let about = format!(" HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\n", url.authority());
+        let about = format!(" HTTP/1.1\r\nhost: {}\r\naccept: ", url.authority());
         Self { url, connect, about, kept: Default::default() }
     }
 
@@ -114,7 +116,7 @@ impl Client {
     async fn open(&self, deadline: Instant) -> Result<Link, SignerError> {
         let patience = Instant::now() + self.connect;
         match timeout_at(patience.min(deadline), Link::open(self.url.endpoint())).await {
-            Ok(opened) => opened.map_err(SignerError::Unavailable),
+            Ok(opened) => opened,
             Err(_) if deadline <= patience => Err(SignerError::TimedOut),
             Err(_) => Err(SignerError::Unavailable(std::io::ErrorKind::TimedOut.into())),
         }
@@ -124,13 +126,15 @@ impl Client {
     /// character that could end its line.
     fn head(&self, call: &Call<'_>, more: &str, room: usize) -> Vec<u8> {
         let mut head = Vec::with_capacity(160 + self.about.len() + call.path.len() + more.len() + room);
-        for part in [call.method, " ", self.url.base(), call.path, &self.about, more] {
+        for part in [call.method, " ", self.url.base(), call.path, &self.about, call.route.accept(), "\r\n", more] {
             head.extend_from_slice(part.as_bytes());
         }
         if !call.body.is_empty() {
             head.extend_from_slice(b"content-type: application/json\r\ncontent-length: ");
             // Writing to memory cannot fail.
             let _ = write!(head, "{}\r\n", call.body.len());
+        } else if call.method == "POST" {
+            head.extend_from_slice(b"content-length: 0\r\n");
         }
         head.extend_from_slice(b"\r\n");
         head

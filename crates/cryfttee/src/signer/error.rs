@@ -13,6 +13,9 @@ pub enum SignerError {
     /// No connection: nothing was sent.
     #[error("connect to Web3Signer")]
     Unavailable(#[source] io::Error),
+    /// The name of its host has no address: nothing was sent.
+    #[error("find the address of Web3Signer")]
+    Unresolved(#[source] io::Error),
     /// No answer in time. What was asked may have been done.
     #[error("wait for Web3Signer's answer: no answer in time")]
     TimedOut,
@@ -44,11 +47,27 @@ pub enum SignerError {
     },
 }
 
+impl SignerError {
+    /// Whether the signer does not find what was named: the key, in a call to sign.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status(StatusCode::NOT_FOUND, _))
+    }
+
+    /// Whether the signer does not have the call at all.
+    pub(super) fn is_no_such_call(&self) -> bool {
+        matches!(self, Self::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _))
+    }
+}
+
 impl From<SignerError> for Problem {
     fn from(error: SignerError) -> Self {
         match error {
             SignerError::Unavailable(cause) => {
                 Self::new(Code::SignerUnavailable, "Web3Signer cannot be reached").details(&cause.to_string())
+            }
+            SignerError::Unresolved(cause) => {
+                Self::new(Code::SignerUnavailable, "the name of Web3Signer's host has no address")
+                    .details(&cause.to_string())
             }
             SignerError::TimedOut => Self::new(Code::SignerTimeout, "Web3Signer did not answer in time")
                 .details("the request was not sent a second time; it may have been carried out"),

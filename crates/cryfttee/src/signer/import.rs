@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use contract::BlsPublicKey;
-use hyper::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -11,10 +10,8 @@ use super::SHORT;
 use super::answer::Made;
 use super::client::{Call, Client};
 use super::error::SignerError;
+use super::route::Route;
 use crate::keystore::{MakeKeyError, NewKey};
-
-/// Lists on GET, imports on POST. A stock Web3Signer serves it where it is told to.
-pub(super) const PATH: &str = "/eth/v1/keystores";
 
 /// Makes a BLS key and imports it, once: where the answer does not arrive, the key may be in the signer, and whoever
 /// asks for its keys next finds it there.
@@ -22,10 +19,12 @@ pub(super) async fn bls(client: &Client, deadline: Instant) -> Result<(Made<BlsP
     // Tens of milliseconds of computing are no work for a thread that serves connections.
     let key = tokio::task::spawn_blocking(NewKey::make).await.map_err(MakeKeyError::from)??;
     // Apart: what is kept of a connection would keep the password. The buffer is wiped when the key is dropped.
-    let call = Call { method: "POST", path: PATH, body: &key.import, limit: SHORT, deadline };
+    // A stock Web3Signer has the call if it is told to serve its key manager.
+    let route = Route::KeyManager;
+    let call = Call { method: "POST", route, path: route.path(), body: &key.import, limit: SHORT, deadline };
     match client.call_apart(call).await {
         Ok(answer) => imported(&answer)?,
-        Err(SignerError::Status(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)) => {
+        Err(error) if error.is_no_such_call() => {
             return Err(SignerError::NoExtension("its key manager API is not enabled (POST /eth/v1/keystores)"));
         }
         Err(error) => return Err(error),

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::SignerError;
@@ -38,15 +38,25 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects. Errors are those of the resolver and of `connect`.
-    pub(super) async fn open(endpoint: (&str, u16)) -> io::Result<Self> {
-        let stream = match endpoint {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`SignerError::Unresolved`] is the resolver's, [`SignerError::Unavailable`] that of `connect`.
+    pub(super) async fn open(endpoint: (&str, u16)) -> Result<Self, SignerError> {
+        let connected = match endpoint {
             // Always loopback (RFC 6761), and so no question for a resolver, which a minimal system cannot answer.
-            ("localhost", port) => TcpStream::connect(&loopback(port)[..]).await?,
-            endpoint => TcpStream::connect(endpoint).await?,
+            ("localhost", port) => TcpStream::connect(&loopback(port)[..]).await,
+            endpoint => {
+                let found: Vec<_> = lookup_host(endpoint).await.map_err(SignerError::Unresolved)?.collect();
+                if found.is_empty() {
+                    return Err(SignerError::Unresolved(io::ErrorKind::NotFound.into()));
+                }
+                TcpStream::connect(&found[..]).await
+            }
         };
+        let stream = connected.map_err(SignerError::Unavailable)?;
         // Requests are one write each; waiting to fill a segment only adds delay.
-        stream.set_nodelay(true)?;
+        stream.set_nodelay(true).map_err(SignerError::Unavailable)?;
         Ok(Self { stream, input: Vec::new(), deadline: Box::pin(sleep_until(Instant::now())) })
     }
 

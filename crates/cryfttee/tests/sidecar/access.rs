@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::process::Running;
 use crate::support::client::{Answer, Client, ask, header};
 use crate::support::signer::FakeSigner;
-use crate::support::{BLS, Served, skipped, wait_for};
+use crate::support::{BLS, Served, skipped, to_sign, wait_for};
 
 const SIGN: &str = "/v1/staking/bls/sign";
 const REGISTER: &str = "/v1/staking/bls/register";
@@ -28,10 +28,6 @@ const STRANGER: u32 = 61_003;
 
 fn generate() -> Value {
     json!({"action":"generate"})
-}
-
-fn to_sign() -> Value {
-    json!({"pubkey":BLS,"data":"aGk=","type":"ATTESTATION"})
 }
 
 /// Only root can become somebody else.
@@ -92,7 +88,7 @@ async fn without_lists_whoever_connects_signs_and_verifies_and_only_the_owner_ma
     let (signer, mut served) = served(AccessSettings::default()).await;
     let api = served.api.clone();
     assert_eq!(as_user(STRANGER, STRANGER, "", &api, STATUS, None).await, fine(200));
-    assert_eq!(as_user(STRANGER, STRANGER, "", &api, SIGN, Some(to_sign())).await, fine(200));
+    assert_eq!(as_user(STRANGER, STRANGER, "", &api, SIGN, Some(to_sign(1))).await, fine(200));
     let verify = json!({"mode":"verify","publicKey":BLS});
     assert_eq!(as_user(STRANGER, STRANGER, "", &api, REGISTER, Some(verify)).await, fine(200));
     assert_eq!(as_user(STRANGER, STRANGER, "", &api, REGISTER, Some(generate())).await, forbidden());
@@ -110,7 +106,7 @@ async fn without_lists_whoever_connects_signs_and_verifies_and_only_the_owner_ma
     open_to_all(&path);
     assert_eq!(as_user(USER, USER, "", &path, REGISTER, Some(generate())).await, fine(201), "the owner");
     assert_eq!(as_user(MEMBER, GROUP, "", &path, REGISTER, Some(generate())).await, forbidden(), "a group member");
-    assert_eq!(as_user(MEMBER, GROUP, "", &path, SIGN, Some(to_sign())).await, fine(200));
+    assert_eq!(as_user(MEMBER, GROUP, "", &path, SIGN, Some(to_sign(1))).await, fine(200));
 }
 
 #[tokio::test]
@@ -125,15 +121,15 @@ async fn with_lists_everybody_else_is_denied_everything() {
     })
     .await;
     let api = &served.api;
-    for (path, body) in [(STATUS, None), (SIGN, Some(to_sign())), ("/v1/runtime/attestation", None), ("/x", None)] {
+    for (path, body) in [(STATUS, None), (SIGN, Some(to_sign(1))), ("/v1/runtime/attestation", None), ("/x", None)] {
         assert_eq!(as_user(STRANGER, STRANGER, "", api, path, body).await, forbidden(), "{path}");
     }
-    assert_eq!(as_user(USER, USER, "", api, SIGN, Some(to_sign())).await, fine(200));
+    assert_eq!(as_user(USER, USER, "", api, SIGN, Some(to_sign(1))).await, fine(200));
     assert_eq!(as_user(USER, USER, "", api, REGISTER, Some(generate())).await, forbidden());
     // A member by a supplementary group, past the first thirty-two, and one by the primary group.
     let many: Vec<String> = (62_000..62_100).chain([GROUP]).map(|gid| gid.to_string()).collect();
     assert_eq!(as_user(MEMBER, MEMBER, &many.join(","), api, REGISTER, Some(generate())).await, fine(201));
-    assert_eq!(as_user(MEMBER, GROUP, "", api, SIGN, Some(to_sign())).await, fine(200));
+    assert_eq!(as_user(MEMBER, GROUP, "", api, SIGN, Some(to_sign(1))).await, fine(200));
     assert_eq!(ask(&served.control, REGISTER, generate()).await.status, 201, "control may do everything");
 }
 
@@ -182,7 +178,7 @@ async fn tcp_client(address: std::net::SocketAddr) -> Client<TcpStream> {
 async fn over_tcp_keys_are_made_only_where_that_was_asked_for_and_nothing_is_where_there_are_lists() {
     let (_signer, _served, address) = over_tcp(|_| {}).await;
     let mut client = tcp_client(address).await;
-    assert_eq!(client.post(SIGN, to_sign()).await.status, 200);
+    assert_eq!(client.post(SIGN, to_sign(1)).await.status, 200);
     assert_eq!(client.post(REGISTER, generate()).await.refusal(), forbidden());
     assert_eq!(client.get(STATUS).await.status, 200, "the connection goes on");
 
@@ -195,7 +191,7 @@ async fn over_tcp_keys_are_made_only_where_that_was_asked_for_and_nothing_is_whe
     };
     let (_signer, _served, address) = over_tcp(listed).await;
     for path in [SIGN, REGISTER] {
-        let answer = tcp_client(address).await.post(path, to_sign()).await;
+        let answer = tcp_client(address).await.post(path, to_sign(1)).await;
         assert_eq!(answer.refusal(), forbidden());
         assert_eq!(header(&answer.head, "connection"), Some("close"));
     }
@@ -206,7 +202,7 @@ async fn what_a_web_page_can_send_over_tcp_is_refused_and_reaches_no_signer() {
     let (signer, _served, address) = over_tcp(|settings| settings.http_addr = "signer.internal:8787".to_owned()).await;
     let send = async |headers: &str| -> Answer {
         let mut client = tcp_client(address).await;
-        let body = to_sign().to_string();
+        let body = to_sign(1).to_string();
         let length = body.len();
         client.send(format!("POST {SIGN} HTTP/1.1\r\n{headers}content-length: {length}\r\n\r\n{body}")).await;
         client.answer().await.expect("an answer")

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use cryfttee::config::Limits;
 use nix::sys::signal::Signal;
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::process::{Running, handed};
 use crate::support::client::{Client, post};
 use crate::support::signer::{FakeSigner, Got, Reply, working};
-use crate::support::{BLS, Served};
+use crate::support::{Served, to_sign};
 
 const SIGN: &str = "/v1/staking/bls/sign";
 /// One thread serves so many.
@@ -35,12 +34,13 @@ fn start(signer: &FakeSigner) -> (Running, TempDir) {
 
 /// What a client asks for in one of its turns.
 fn request(client: usize, turn: usize) -> String {
-    json!({"pubkey": BLS, "data": format!("0x{client:04x}{turn:04x}"), "type": "ATTESTATION"}).to_string()
+    // Digits that are those of an integer and of hex.
+    to_sign(0).to_string().replace("{\"epoch\":\"0\"", &format!("{{\"epoch\":\"{client:04}{turn:04}\""))
 }
 
 /// Signs by repeating what it is to sign, at once or after a moment.
 fn repeat(got: &Got) -> Reply {
-    let Some((_, data)) = got.body.split_once("\"data\":\"0x") else { return working(got) };
+    let Some((_, data)) = got.body.split_once("\"randao_reveal\":{\"epoch\":\"") else { return working(got) };
     let data = &data[..8];
     let signed = Reply::json(format!("{{\"signature\":\"0x{}\"}}", data.repeat(24)));
     if data.ends_with('7') { Reply::After(Duration::from_millis(3), Box::new(signed)) } else { signed }
@@ -55,7 +55,7 @@ async fn ask_on(api: &Path, clients: usize) {
                 let mut kept = Client::connect(&api).await;
                 for turn in 0..TURNS {
                     let answer = kept.post(SIGN, request(client, turn)).await;
-                    let expected = format!("0x{}", format!("{client:04x}{turn:04x}").repeat(24));
+                    let expected = format!("0x{}", format!("{client:04}{turn:04}").repeat(24));
                     assert_eq!(answer.json()["signature"], expected, "client {client}, turn {turn}");
                 }
             })
@@ -152,6 +152,6 @@ async fn many_clients_on_tcp_are_served_as_well() {
     }
     for (number, client) in clients.iter_mut().enumerate() {
         let answer = client.answer().await.expect("an answer");
-        assert_eq!(answer.json()["signature"], format!("0x{}", format!("{number:04x}0000").repeat(24)));
+        assert_eq!(answer.json()["signature"], format!("0x{}", format!("{number:04}0000").repeat(24)));
     }
 }

@@ -1,8 +1,8 @@
 //! Every endpoint, asked in the contract's words and in those of 0.4.
 
 use crate::support::client::{ask, get};
-use crate::support::signer::FakeSigner;
-use crate::support::{BLS, Served, TLS, TLS_64};
+use crate::support::signer::{FakeSigner, Got, Reply};
+use crate::support::{BLS, Served, TLS, TLS_64, typed};
 use contract::wire::{Attestation, Registered, Signed, StakingStatus, v04};
 use contract::{BlsPublicKey, TlsPublicKey};
 use cryfttee::config::Limits;
@@ -93,8 +93,10 @@ async fn verify_finds_a_key_in_any_spelling_and_makes_none() {
 
 #[tokio::test]
 async fn bls_sign_passes_bytes_on_as_hex_and_typed_data_whole() {
-    let (signer, served) = sidecar().await;
-    let typed = r#"{"type":"BLOCK_V2", "fork_info":{"n":"18446744073709551615"}}"#;
+    let raw = |got: &Got| (got.path == "/ext/cryft/v1").then(|| Reply::json(r#"{"functions":["raw_signing"]}"#));
+    let signer = FakeSigner::working_but(raw).await;
+    let served = Served::api(&signer.url, Limits::default());
+    let typed = &typed(u64::MAX).to_string().replace("{\"epoch\"", "{ \"unknown\":[1e400], \"epoch\"");
     for (request, passed_on) in [
         (
             json!({"pubkey":BLS,"data":"aGVsbG8=","type":"ATTESTATION"}).to_string(),
@@ -105,7 +107,7 @@ async fn bls_sign_passes_bytes_on_as_hex_and_typed_data_whole() {
             r#"{"type":"SYNC_COMMITTEE","data":"0x68656c6c6f"}"#,
         ),
         (json!({"keyHandle":BLS,"message":"aGVsbG8="}).to_string(), r#"{"type":"RAW","data":"0x68656c6c6f"}"#),
-        (format!(r#"{{"pubkey":"{BLS}","type":"BLOCK_V2","data":{typed},"unknown":[1]}}"#), typed),
+        (format!(r#"{{"pubkey":"{BLS}","type":"RANDAO_REVEAL","data":{typed},"unknown":[1]}}"#), typed),
     ] {
         let answer = ask(&served.api, "/v1/staking/bls/sign", &request).await;
         assert_eq!(answer.status, 200, "{}", answer.body);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::{Answer, Client, ask, get};
 use crate::support::signer::{FakeSigner, Got, Reply, signature, working};
-use crate::support::{BLS, Served, TLS};
+use crate::support::{BLS, Served, TLS, to_sign};
 use contract::wire::StakingStatus;
 use cryfttee::config::Limits;
 use serde_json::json;
@@ -24,7 +24,7 @@ fn within(request: Duration) -> Limits {
 }
 
 fn bls_request() -> serde_json::Value {
-    json!({"pubkey":BLS,"data":"aGVsbG8=","type":"ATTESTATION"})
+    to_sign(1)
 }
 
 async fn sign_bls(served: &Served) -> Answer {
@@ -109,26 +109,36 @@ async fn a_slow_signer_costs_a_status_its_own_short_time_only() {
         let started = Instant::now();
         let answer = get(&served.api, STATUS).await;
         assert!(started.elapsed() < Duration::from_secs(30));
-        match slow {
-            "/upcheck" => assert_eq!((answer.status, &answer.json()["web3signer_connected"]), (200, &json!(false))),
-            _ => assert_eq!(answer.refusal(), (504, "signer_timeout".to_owned())),
-        }
+        let said = answer.json();
+        assert_eq!((answer.status, &said["web3signer_connected"]), (200, &json!(false)), "{slow}");
+        let process = &said["signers"][0];
+        assert_eq!(process["state"], "timed_out", "{slow}");
+        assert_eq!(process["why"], format!("timed out: no answer to GET {slow}"));
     }
 }
 
 #[tokio::test]
-async fn a_list_of_keys_that_is_none_is_a_502() {
-    for reply in [
-        Reply::Http(200, "text/html", "<html>".into()),
-        Reply::json(r#"{"keys":[]}"#),
-        Reply::json(r#"["0x02"]"#),
-        Reply::Endless,
-        Reply::text(500, "boom"),
+async fn a_list_of_keys_that_is_none_is_told_and_no_keys() {
+    for (reply, state, why) in [
+        (Reply::Http(200, "text/html", "<html>".into()), "nonsense", "is not a JSON list of public keys"),
+        (Reply::json(r#"{"keys":[]}"#), "nonsense", "is not a JSON list of public keys"),
+        (Reply::json(r#"["0x02"]"#), "nonsense", "is not a JSON list of public keys"),
+        (Reply::Endless, "nonsense", "is over 8388608 bytes"),
+        (Reply::text(500, "boom"), "rejects", "500 Internal Server Error to GET /api/v1/eth"),
+        (Reply::text(406, ""), "rejects", "406 Not Acceptable to GET /api/v1/eth"),
+        (Reply::Close, "nonsense", "the connection ended before GET /api/v1/eth"),
     ] {
         let shown = format!("{reply:?}");
         let signer = FakeSigner::working_but(move |got| got.path.ends_with("publicKeys").then(|| reply.clone())).await;
         let served = Served::api(&signer.url, Limits { signer_status: Duration::from_secs(10), ..Limits::default() });
-        assert_eq!(get(&served.api, STATUS).await.status, 502, "{shown}");
+        let answer = get(&served.api, STATUS).await;
+        let said = answer.json();
+        assert_eq!((answer.status, &said["ready"], &said["bls_pubkeys"]), (200, &json!(false), &json!([])), "{shown}");
+        let process = &said["signers"][0];
+        assert_eq!(process["state"], state, "{shown}");
+        assert!(process["why"].as_str().is_some_and(|told| told.contains(why)), "{shown}: {process}");
+        let told = said["web3Signer"]["lastError"].as_str().expect("a reason");
+        assert!(told.contains(&signer.url) && told.contains(why), "{told}");
     }
 }
 
@@ -259,11 +269,11 @@ async fn answers_of_another_type_are_nonsense_for_every_call_that_reads_one() {
 
 #[tokio::test]
 async fn connections_to_the_signer_are_kept_and_used_again() {
-    let signer = FakeSigner::working_but(|got| got.body.contains("0x00").then(|| Reply::text(412, "no"))).await;
+    let signer = FakeSigner::working_but(|got| got.body.contains("\"412\"").then(|| Reply::text(412, "no"))).await;
     let served = Served::api(&signer.url, Limits::default());
     for _ in 0..5 {
         assert_eq!(sign_bls(&served).await.status, 200);
-        let refused = ask(&served.api, BLS_SIGN, json!({"pubkey":BLS,"data":"0x00","type":"ATTESTATION"})).await;
+        let refused = ask(&served.api, BLS_SIGN, to_sign(412)).await;
         assert_eq!(refused.status, 412);
     }
     assert!(signer.got().iter().all(|got| got.connection == 0), "a refusal is an answer, and keeps its connection");
@@ -301,8 +311,8 @@ async fn a_stale_connection_never_makes_a_sign_reach_the_signer_twice() {
     .await;
     let served = Served::api(&signer.url, Limits::default());
     let (mut answered, mut broken) = (0, 0);
-    for n in 0..150_u8 {
-        let answer = ask(&served.api, BLS_SIGN, json!({"pubkey":BLS,"data":format!("0x{n:02x}"),"type":"RAW"})).await;
+    for n in 0..150 {
+        let answer = ask(&served.api, BLS_SIGN, to_sign(n)).await;
         match answer.status {
             200 => answered += 1,
             _ => {

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, ask, get, header};
 use crate::support::signer::{FakeSigner, Reply, working};
-use crate::support::{BLS, Served};
+use crate::support::{Served, to_sign};
 use cryfttee::config::Limits;
 use cryfttee::listen::Role;
-use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{sleep, timeout};
 
@@ -20,7 +19,7 @@ fn alone(limits: Limits) -> Served {
 }
 
 fn request() -> serde_json::Value {
-    json!({"pubkey":BLS,"data":"aGVsbG8=","type":"ATTESTATION"})
+    to_sign(1)
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The sidecar from outside: real sockets, a signer that follows a script, one that really signs, and the built
 //! program.
 
+mod accept;
 mod access;
 mod conformance;
 mod crew;
@@ -11,10 +12,15 @@ mod faults;
 mod generation;
 mod limits;
 mod metrics;
+mod node_keys;
 mod possession;
 mod process;
+mod raw;
+mod reload;
 mod short;
+mod stock;
 mod support;
 mod tls;
 mod two_signers;
+mod typed;
 mod wiped;

@@ -2,7 +2,7 @@
 
 use crate::support::client::{ask, get};
 use crate::support::signer::FakeSigner;
-use crate::support::{BLS, Served};
+use crate::support::{Served, to_sign};
 use cryfttee::config::Limits;
 use cryfttee::listen::Role;
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn requests_of_clients_are_counted_by_kind_and_code_and_only_the_verifier_
     let empty = get(&served.control, METRICS).await;
     assert_eq!((empty.status, empty.json()), (200, json!({ "requests": [] })), "the verifier's own are not counted");
 
-    let sign = json!({ "pubkey": BLS, "data": "aGVsbG8=", "type": "ATTESTATION" });
+    let sign = to_sign(1);
     for _ in 0..3 {
         assert_eq!(ask(&served.api, "/v1/staking/bls/sign", &sign).await.status, 200);
     }

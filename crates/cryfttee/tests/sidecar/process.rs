@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::support::client::{Client, ask, get};
 use crate::support::signer::{FakeSigner, Reply, working};
-use crate::support::{BLS, TLS};
+use crate::support::{BLS, TLS, to_sign};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cryfttee");
 const ATTESTATION: &str = "/v1/runtime/attestation";
@@ -124,7 +124,7 @@ async fn inherited_sockets_are_served_behind_the_gate_and_drained_on_sigterm() {
     assert_eq!(early.answer().await.expect("an answer").status, 200);
 
     let mut flying = Client::connect(&api).await;
-    let request = json!({"pubkey":BLS,"data":"aGVsbG8=","type":"ATTESTATION"}).to_string();
+    let request = to_sign(1).to_string();
     flying.send(crate::support::client::post("/v1/staking/bls/sign", &request)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     running.signal(Signal::SIGTERM);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::client::{Client, header, post};
 use crate::support::signer::{FakeSigner, Reply, working};
-use crate::support::{BLS, Served, TLS};
+use crate::support::{Served, TLS, to_sign};
 use cryfttee::config::Limits;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -15,7 +15,7 @@ const TLS_SIGN: &str = "/v1/staking/tls/sign";
 const ATTESTATION: &str = "/v1/runtime/attestation";
 
 fn bls() -> String {
-    json!({"pubkey":BLS,"data":"aGVsbG8=","type":"ATTESTATION"}).to_string()
+    to_sign(1).to_string()
 }
 
 fn tls() -> String {
@@ -30,17 +30,17 @@ fn the_long_way(request: &str) -> String {
 #[tokio::test]
 async fn both_ways_give_the_same_answer_to_the_last_field() {
     let signer = FakeSigner::working_but(|got| {
-        let refused = got.body.contains("BLOCK") && got.path.contains("/sign/");
+        let refused = got.body.contains("\"412\"") && got.path.contains("/sign/");
         refused.then(|| Reply::text(412, "slashable"))
     })
     .await;
     let served = Served::api(&signer.url, Limits::default());
-    let blocks = bls().replace("ATTESTATION", "BLOCK");
+    let slashable = to_sign(412).to_string();
     let unnamed = json!({"data":"aGVsbG8="}).to_string();
     for (path, body, status) in [
         (BLS_SIGN, &*bls(), 200),
         (TLS_SIGN, &*tls(), 200),
-        (BLS_SIGN, &*blocks, 412),
+        (BLS_SIGN, &*slashable, 412),
         (BLS_SIGN, &*unnamed, 400),
         (TLS_SIGN, "no JSON", 400),
         (TLS_SIGN, "", 400),

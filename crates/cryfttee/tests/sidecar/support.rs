@@ -1,6 +1,7 @@
 //! What the tests share: a signer that follows a script, a client that sees every byte, a sidecar in this process.
 pub(crate) mod client;
 pub(crate) mod signer;
+pub(crate) mod stock;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -14,6 +15,7 @@ use cryfttee::cli::Cli;
 use cryfttee::config::{Limits, Settings};
 use cryfttee::listen::{Listener, Listeners, Role, Socket};
 use cryfttee::{Evidence, Protection, Sidecar, serve};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,6 +27,24 @@ pub(crate) const BLS: &str =
 pub(crate) const TLS: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 /// The same in 64 bytes, as Web3Signer spells it.
 pub(crate) const TLS_64: &str = "0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+
+/// A request that every Web3Signer signs: a typed one, which differs from others by its epoch.
+pub(crate) fn typed(epoch: u64) -> Value {
+    let (version, root) = (format!("0x{}", "00".repeat(4)), format!("0x{}", "5a".repeat(32)));
+    json!({
+        "type": "RANDAO_REVEAL",
+        "fork_info": {
+            "fork": {"previous_version": version, "current_version": version, "epoch": "0"},
+            "genesis_validators_root": root
+        },
+        "randao_reveal": {"epoch": epoch.to_string()}
+    })
+}
+
+/// The same, for the sidecar.
+pub(crate) fn to_sign(epoch: u64) -> Value {
+    json!({"pubkey": BLS, "data": typed(epoch)})
+}
 
 /// A sidecar that serves in this process.
 pub(crate) struct Served {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::process::Running;
 use crate::support::client::{ask, get};
 use crate::support::signer::{FakeSigner, Reply};
-use crate::support::{BLS, skipped, wait_for};
+use crate::support::{skipped, to_sign, wait_for};
 
 /// Everything that a process can write to, region by region; `None` where it may not be read.
 fn memory(pid: u32) -> Option<Vec<(String, Vec<u8>)>> {
@@ -53,7 +53,7 @@ async fn neither_the_password_nor_the_secret_of_an_imported_key_stays_in_memory(
     let made = ask(&socket, "/v1/staking/bls/register", json!({"action":"generate"})).await;
     assert_eq!(made.status, 201, "{}", made.body);
     // A signature by the same key, and a status: what a kept connection would go on with.
-    let sign = json!({"pubkey":BLS,"data":"aGk=","type":"ATTESTATION"});
+    let sign = to_sign(1);
     assert_eq!(ask(&socket, "/v1/staking/bls/sign", sign).await.status, 200);
     assert_eq!(get(&socket, "/v1/staking/status").await.status, 200);
     tokio::time::sleep(Duration::from_millis(200)).await;
