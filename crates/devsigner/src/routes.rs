@@ -63,7 +63,13 @@ impl App {
     {
         match self.call(request).await {
             Ok(answer) => Ok(answer),
-            Err(Ended::Refused(refusal)) => Ok(refusal.into_answer(self.options.has(Extension::ClearErrors))),
+            Err(Ended::Refused(refusal)) => {
+                // The client gets no more than the status, so this is where a fault of the signer can be read.
+                if let Refusal::Failed(why) = &refusal {
+                    eprintln!("cryfttee-devsigner: ERROR: {why}");
+                }
+                Ok(refusal.into_answer(self.options.has(Extension::ClearErrors)))
+            }
             Err(Ended::Idle) => Err(Idle),
         }
     }

@@ -140,7 +140,8 @@ impl Store {
         let _changing = self.changing();
         let loader = Loader { folder: &self.folder, password: &self.password, serves: self.serves };
         // A copy of the list, not of the keys: the old ones are served meanwhile.
-        let (files, errors) = loader.load(self.read().files.clone())?;
+        let known = self.read().files.clone();
+        let (files, errors) = loader.load(known)?;
         let index = Index::of(&files);
         let errors: Vec<String> = errors.iter().map(|error| with_causes(error)).collect();
         for error in &errors {

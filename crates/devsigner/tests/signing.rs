@@ -19,6 +19,11 @@ fn started() -> (tempfile::TempDir, Signer) {
     (folder, signer)
 }
 
+/// The one secp256k1 key, as the signer names it.
+fn listed(signer: &Signer) -> String {
+    text(&signer.get("/api/v1/eth1/publicKeys").json()[0])
+}
+
 #[test]
 fn a_bls_signature_is_over_exactly_the_data() {
     let (_folder, signer) = started();
@@ -61,11 +66,12 @@ fn a_proof_of_possession_verifies_and_is_no_signature() {
 fn an_eth1_signature_recovers_to_the_key_over_keccak() {
     let (_folder, signer) = started();
     let public = signer.generate("secp256k1");
+    let listed = listed(&signer);
     // Several, so that both values of v come up.
     let mut seen = std::collections::BTreeSet::new();
     for number in 0..32_u8 {
         let body = json!({ "data": format!("0x{number:02x}") }).to_string();
-        let reply = signer.post_for_json(&format!("/api/v1/eth1/sign/{public}"), &body);
+        let reply = signer.post_for_json(&format!("/api/v1/eth1/sign/{listed}"), &body);
         assert_eq!(reply.status, 200);
         let signature: [u8; 65] = bytes(reply.text());
         let digest = Keccak256::digest([number]).into();
@@ -119,13 +125,17 @@ fn a_key_is_found_in_every_spelling() {
         assert_eq!(signer.post(&format!("/api/v1/eth2/sign/{name}"), &body).status, 200, "{name}");
     }
     let compressed = signer.generate("secp256k1");
-    let listed = signer.get("/api/v1/eth1/publicKeys").json();
-    let listed = text(&listed[0]);
+    let listed = listed(&signer);
     let body = json!({ "data": message() }).to_string();
-    for name in [&compressed, &compressed[2..], &listed, &listed[2..], &format!("0x04{}", &listed[2..])] {
-        for name in [name.to_owned(), name.to_uppercase()] {
-            assert_eq!(signer.post(&format!("/api/v1/eth1/sign/{name}"), &body).status, 200, "{name}");
-        }
+    let status = |path: &str| signer.post(path, &body).status;
+    for name in [&listed, &listed[2..], &listed.to_uppercase(), &listed[2..].to_uppercase()] {
+        assert_eq!(status(&format!("/api/v1/eth1/sign/{name}")), 200, "{name}");
+        assert_eq!(status(&format!("/ext/cryft/v1/secp256k1/{name}/sign-sha256")), 200, "{name}");
+    }
+    // Stock knows a secp256k1 key by its two coordinates alone; the extensions know the other spellings too.
+    for name in [&compressed, &compressed[2..], &format!("0x04{}", &listed[2..]), &format!("04{}", &listed[2..])] {
+        assert_eq!(status(&format!("/api/v1/eth1/sign/{name}")), 404, "{name}");
+        assert_eq!(status(&format!("/ext/cryft/v1/secp256k1/{name}/sign-sha256")), 200, "{name}");
     }
 }
 

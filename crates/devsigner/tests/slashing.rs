@@ -48,7 +48,7 @@ fn record(folder: &Path, key: &str) -> PathBuf {
 }
 
 #[test]
-fn a_block_is_signed_above_the_highest_slot_only_and_again_only_if_it_is_the_same() {
+fn a_block_is_signed_above_the_highest_slot_only_or_if_it_was_signed_before() {
     let it = Guarded::start();
     let first = it.sign(&typed::block(10));
     assert_eq!(first.status, 200);
@@ -58,8 +58,8 @@ fn a_block_is_signed_above_the_highest_slot_only_and_again_only_if_it_is_the_sam
     assert!(refused.text().contains("a block for slot 10 was signed"), "{}", refused.body);
     assert_eq!(it.status(&typed::block(9)), 412);
     assert_eq!(it.status(&typed::block(11)), 200);
-    // Only the vote at the watermark is known by its root.
-    assert_eq!(it.status(&typed::block(10)), 412);
+    assert_eq!(it.sign(&typed::block(10)).json(), first.json(), "an older one again, by its root");
+    assert_eq!(it.status(&typed::block_of(10, 0xee)), 412);
 }
 
 #[test]
@@ -131,8 +131,10 @@ fn what_was_signed_outlives_a_restart() {
     assert_eq!(sign(&signer, &key, &typed::attestation_of(1, 2, 1)).status, 200);
     drop(signer);
     let signer = Signer::start(folder.path());
+    assert_eq!(sign(&signer, &key, &typed::block(11)).status, 200);
     for (body, status) in [
         (typed::block(10), 200),
+        (typed::block(9), 412),
         (typed::block_of(10, 0xee), 412),
         (typed::attestation_of(1, 2, 1), 200),
         (typed::attestation_of(1, 2, 2), 412),

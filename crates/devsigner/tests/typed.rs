@@ -6,6 +6,7 @@
 
 mod support;
 
+use cryfttee_devsigner::options::Options;
 use cryfttee_devsigner::typed::{Network, Typed};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -48,8 +49,15 @@ fn rows() -> Vec<(&'static str, Value, &'static str)> {
     ]
 }
 
+/// Mainnet, but for its forks: the slots here are before the first one with sync committees.
+const EARLY: Network = Network { altair_slot: 0, ..Network::MAINNET };
+
 fn parsed(body: &Value) -> Typed {
-    Typed::parse(body.to_string().as_bytes(), &Network::default()).expect("a typed request")
+    Typed::parse(body.to_string().as_bytes(), &EARLY).expect("a typed request")
+}
+
+fn start(folder: &std::path::Path) -> Signer {
+    Signer::with(folder, Options { network: EARLY, ..Options::everything() })
 }
 
 #[test]
@@ -134,7 +142,7 @@ mod by_hand {
         let object = h(h(recipient, number(30_000_000)), h(number(1_700_000_000), h([0xab; 32], rest)));
         let body = typed::registration().to_string();
         for version in [[0; 4], [0x90, 0, 0, 0x69]] {
-            let network = Network { genesis_version: version };
+            let network = Network { genesis_version: version, ..EARLY };
             let root = Typed::parse(body.as_bytes(), &network).expect("a registration").root;
             assert_eq!(root, signed(object, [0, 0, 0, 1], version, 0));
         }
@@ -160,7 +168,7 @@ fn an_exit_on_mainnet_stays_in_capellas_domain_after_deneb() {
 #[test]
 fn every_type_is_signed_and_verifies_over_its_root() {
     let folder = tempfile::tempdir().expect("a folder");
-    let signer = Signer::start(folder.path());
+    let signer = start(folder.path());
     let public = signer.generate("bls");
     let path = format!("/api/v1/eth2/sign/{public}");
     for (name, body, root) in rows() {
@@ -178,7 +186,7 @@ fn every_type_is_signed_and_verifies_over_its_root() {
 #[test]
 fn a_root_that_the_client_expects_must_be_the_one_that_is_computed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let signer = Signer::start(folder.path());
+    let signer = start(folder.path());
     let path = format!("/api/v1/eth2/sign/{}", signer.generate("bls"));
     for (name, body, root) in rows() {
         for member in ["signingRoot", "signing_root"] {
@@ -192,34 +200,66 @@ fn a_root_that_the_client_expects_must_be_the_one_that_is_computed() {
 }
 
 #[test]
-fn what_is_missing_or_of_the_wrong_form_is_400() {
+fn what_is_of_the_wrong_form_is_400_and_what_is_missing_is_500_as_with_stock() {
     let folder = tempfile::tempdir().expect("a folder");
-    let signer = Signer::start(folder.path());
+    let signer = start(folder.path());
     let path = format!("/api/v1/eth2/sign/{}", signer.generate("bls"));
-    let refused = |body: &Value| {
+    let refused = |body: &Value, status: u16| {
         let reply = signer.post_for_json(&path, &body.to_string());
-        assert_eq!(reply.status, 400, "{body}");
+        assert_eq!(reply.status, status, "{body}");
         reply.text().to_owned()
     };
     for (_, body, _) in rows() {
-        for member in body.as_object().expect("an object").keys().filter(|member| *member != "signingRoot") {
-            let mut body = body.clone();
-            body.as_object_mut().expect("an object").remove(member);
-            refused(&body);
+        for member in body.as_object().expect("an object").keys() {
+            let mut without = body.clone();
+            without.as_object_mut().expect("an object").remove(member);
+            refused(&without, if member == "type" { 400 } else { 500 });
+            let mut null = body.clone();
+            null[member] = Value::Null;
+            refused(&null, if member == "type" { 400 } else { 500 });
         }
     }
-    let mut number = typed::attestation(7);
-    number["attestation"]["slot"] = json!(229);
-    assert!(refused(&number).contains("expected a string"));
+    assert!(refused(&json!({ "type": "ATTESTATION", "fork_info": typed::fork_info() }), 500).contains("attestation"));
+    let mut header = typed::block(7);
+    header["beacon_block"].as_object_mut().expect("an object").remove("block_header");
+    assert!(refused(&header, 500).contains("block_header"));
     let mut version = typed::block(7);
-    for name in ["PHASE0", "ALTAIR", "deneb", "NEXT"] {
+    for name in ["PHASE0", "ALTAIR", "NEXT"] {
         version["beacon_block"]["version"] = json!(name);
-        refused(&version);
+        refused(&version, 400);
     }
     let mut short = typed::block(7);
     short["fork_info"]["fork"]["current_version"] = json!("0x110000");
-    assert!(refused(&short).contains("8 hex digits"));
+    assert!(refused(&short, 400).contains("8 hex digits"));
     let mut object = typed::attestation(7);
     object["data"] = json!({});
-    refused(&object);
+    refused(&object, 400);
+}
+
+#[test]
+fn numbers_and_types_in_lower_case_are_read_and_sign_the_same() {
+    let mut number = typed::attestation(7);
+    number["attestation"]["slot"] = json!(229);
+    number["fork_info"]["fork"]["epoch"] = json!(100);
+    number["type"] = json!("attestation");
+    assert_eq!(parsed(&number).root, parsed(&typed::attestation(7)).root);
+}
+
+#[test]
+fn sync_committees_begin_with_a_fork_of_the_network() {
+    let root_of = |slot, network| {
+        let body = typed::sync_message(slot).to_string();
+        Typed::parse(body.as_bytes(), &network).map(|typed| typed.root).map_err(|refusal| refusal.status().as_u16())
+    };
+    for (slot, network, signed) in [
+        (2_375_679, Network::MAINNET, false),
+        (2_375_680, Network::MAINNET, true),
+        (3200, Network::MAINNET, false),
+        (3200, Network::MINIMAL, true),
+    ] {
+        assert_eq!(root_of(slot, network).err(), (!signed).then_some(500), "{slot}");
+    }
+    // Slot 800 is in epoch 100 on one and in epoch 25 on the other: another fork, another domain.
+    assert_ne!(root_of(800, Network::MINIMAL), root_of(800, EARLY));
+    assert_eq!(root_of(800, Network::MINIMAL), root_of(3200, EARLY));
 }

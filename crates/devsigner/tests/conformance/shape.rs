@@ -13,6 +13,11 @@ pub(crate) fn mismatch(value: &Value, shape: &Value) -> Option<String> {
             [one, any] if any == "*" => each(list, one),
             _ => Some(format!("{} in a list that should be empty", list.len())),
         },
+        (Value::Object(shape), Value::Array(list)) => match shape.get("$each").and_then(Value::as_array) {
+            Some(shapes) if shapes.len() == list.len() => list.iter().zip(shapes).find_map(|(v, s)| mismatch(v, s)),
+            Some(shapes) => Some(format!("{} in a list of {}", list.len(), shapes.len())),
+            None => Some("a list instead of an object".to_owned()),
+        },
         (Value::Object(shape), Value::Object(members)) if !shape.contains_key("$json") => object(members, shape),
         (Value::Object(shape), Value::String(text)) => {
             let Some(inner) = shape.get("$json") else { return Some("a text instead of an object".to_owned()) };
@@ -48,14 +53,17 @@ fn object(members: &Map<String, Value>, shape: &Map<String, Value>) -> Option<St
 
 fn is(value: &Value, kind: &str) -> bool {
     match (kind, value) {
-        ("any", _) | ("string", Value::String(_)) | ("bool", Value::Bool(_)) => true,
+        ("any", _) | ("string", Value::String(_)) | ("bool", Value::Bool(_)) | ("null", Value::Null) => true,
+        ("true", value) => *value == Value::Bool(true),
+        ("false", value) => *value == Value::Bool(false),
+        (kind, Value::Number(number)) => kind.strip_prefix('#').is_some_and(|literal| number.to_string() == literal),
         ("uint64", Value::String(text)) => {
             text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok()
         }
-        (kind, Value::String(text)) => match (kind.strip_prefix("hex:"), kind.strip_prefix('=')) {
-            (Some(length), _) => is_hex(text, length.parse().expect("a length")),
-            (_, Some(literal)) => text == literal,
-            _ => false,
+        (kind, Value::String(text)) => match kind.split_at_checked(1) {
+            Some(("=", literal)) => text == literal,
+            Some(("~", part)) => text.contains(part),
+            _ => kind.strip_prefix("hex:").is_some_and(|length| is_hex(text, length.parse().expect("a length"))),
         },
         _ => false,
     }
@@ -73,6 +81,11 @@ fn shapes_fit_what_they_say_and_nothing_else() {
     for (shape, good, bad) in [
         (json!("hex:1"), json!("0xab"), vec![json!("0xAB"), json!("ab"), json!("0xabcd"), json!(5)]),
         (json!("uint64"), json!("5"), vec![json!(5), json!("x"), json!("-5"), json!("")]),
+        (json!("~not found"), json!("page not found"), vec![json!("found"), json!(null)]),
+        (json!("#5"), json!(5), vec![json!(6), json!("5"), json!("#5")]),
+        (json!("true"), json!(true), vec![json!(false), json!("true")]),
+        (json!("null"), json!(null), vec![json!("null"), json!(0)]),
+        (json!({ "$each": ["=a", "bool"] }), json!(["a", true]), vec![json!(["a"]), json!([true, "a"]), json!({})]),
         (json!("=OK"), json!("OK"), vec![json!("ok"), json!("OK ")]),
         (json!(["string"]), json!(["a", "b"]), vec![json!([]), json!(["a", 1]), json!("a")]),
         (json!([]), json!([]), vec![json!([1]), json!({})]),

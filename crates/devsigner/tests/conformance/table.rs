@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 #[derive(Deserialize)]
@@ -20,15 +20,32 @@ pub(crate) struct Table {
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) source: String,
+    pub(crate) process: String,
+    #[serde(default)]
+    pub(crate) args: Vec<String>,
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) no_keys: bool,
     pub(crate) method: String,
     pub(crate) path: String,
-    pub(crate) host: Option<String>,
+    pub(crate) hosts: Option<Vec<String>>,
+    pub(crate) version: Option<String>,
+    #[serde(default)]
+    pub(crate) headers: Vec<String>,
     pub(crate) accept: Option<String>,
+    pub(crate) sends: Option<String>,
+    #[serde(default, deserialize_with = "even_null")]
     pub(crate) body: Option<Value>,
     #[serde(default)]
     pub(crate) first: Vec<Step>,
     pub(crate) expect: Expect,
     pub(crate) differs: Option<Differs>,
+}
+
+/// `null` is a body, too.
+fn even_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 #[derive(Deserialize)]
