@@ -1,5 +1,6 @@
 //! `cryftgo-tee doctor`: a look at the host and the installation before anything is started.
 
+mod ask;
 mod facts;
 mod host;
 mod judge;

@@ -106,7 +106,8 @@ impl Verifier<'_> {
     }
 
     fn say_what_is_waited_for(&self, attempt: Attempt<'_>, pace: &mut Pace, url: String, report: String, now: Instant) {
-        if attempt.place == Place::First && pace.extension_is_due(now) {
+        // Not in a service that was READY: there it would put off the watchdog, which is fed by checks.
+        if attempt.place == Place::First && !attempt.life.was_ready() && pace.extension_is_due(now) {
             Notify.extend_timeout(EXTENSION);
         }
         if pace.shown.as_ref() == Some(&report) {

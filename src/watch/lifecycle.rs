@@ -251,6 +251,11 @@ impl Lifecycle {
         self.state.get()
     }
 
+    /// Whether clients were served at any time.
+    pub const fn was_ready(&self) -> bool {
+        self.was_ready.get()
+    }
+
     /// Takes an event and says what systemd is to be told.
     ///
     /// # Errors

@@ -174,16 +174,10 @@ fn nobody_at_an_address_and_no_such_name_are_told_apart_and_a_password_is_not_sh
 }
 
 #[test]
-fn the_host_of_a_url_is_found_whatever_stands_around_it() {
-    for (url, expected) in [
-        ("http://localhost:9000", Some(("localhost", 9000, ""))),
-        ("https://a:b@signer/x:1", Some(("signer", 443, "/x:1"))),
-        ("http://[::1]:9000/", Some(("[::1]", 9000, ""))),
-        ("http://[::1]", Some(("[::1]", 80, ""))),
-        ("http://", None),
-        ("http://x:99999", None),
-    ] {
-        let expected = expected.map(|(host, port, path)| Url { host: host.to_owned(), port, path: path.to_owned() });
-        assert_eq!(Url::split(url), expected, "{url}");
-    }
+fn key_files_that_failed_and_are_not_the_nodes_are_to_consider() {
+    let ours = [("identity.bls_pubkey", BLS), ("identity.tls_pubkey", TLS)];
+    let (checks, _) = checked(Stock { health: (503, DOWN), ..ETH2 }, Some(ETH1), &ours);
+    let [check] = &checks[..] else { panic!("{checks:?}") };
+    assert!(check.outcome == Outcome::Warning && check.text.contains("3 key files failed to load"), "{check:?}");
+    assert!(check.text.contains("the node's are among them"), "{check:?}");
 }
