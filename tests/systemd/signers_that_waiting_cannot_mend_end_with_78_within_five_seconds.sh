@@ -21,7 +21,7 @@ ends_with_78() {
     for text in "$@"; do
         has /run/line "$text" || fail "$what: the line does not have '$text': $(cat /run/line)"
     done
-    same "$what: keys that were saved" "" "$(find /var/lib/cryftgo/staking -type f)"
+    same "$what: keys that were saved" "" "$(find /var/lib/cryftgo/staking -name '*_pubkey')"
     same "$what: keys that were made" 0 "$(made_keys)"
     within 5 is_down || fail "$what: it is not down: $(property ActiveState)"
 }

@@ -30,11 +30,17 @@ key_file() {
 
 # key_files TYPE FIRST LAST: a key file for each secret in between.
 key_files() {
-    number=$2
-    while [ "$number" -le "$3" ]; do
-        key_file "$1-$number" "$1" "$number"
-        number=$((number + 1))
-    done
+    mkdir -p "$SIGNER_KEYS"
+    (
+        umask 022
+        awk -v dir="$SIGNER_KEYS" -v type="$1" -v first="$2" -v last="$3" 'BEGIN {
+            for (number = first; number <= last; number++) {
+                file = dir "/" type "-" number ".yaml"
+                printf "type: file-raw\nkeyType: %s\nprivateKey: \"0x%064x\"\n", type, number >file
+                close(file)
+            }
+        }'
+    )
 }
 
 # signer_reload NAME: POST /reload of eth2 or eth1, until it is done.

@@ -116,11 +116,7 @@ impl Container<'_> {
         let console = File::create(share.join("console")).map_err(describe)?;
         let errors = console.try_clone().map_err(describe)?;
 
-        let mut nspawn = self.nspawn(host, &unit);
-        if scenario.beside {
-            // Two containers from one tree have one name otherwise, and the second is refused.
-            nspawn.arg(format!("--machine=beside-{}-{}", self.suite, std::process::id()));
-        }
+        let mut nspawn = self.nspawn(scenario, host, &unit);
         let group = no_systemd_here().then(Group::make).transpose()?;
         if let Some(group) = &group {
             nspawn = group.enter(&nspawn);
@@ -134,9 +130,13 @@ impl Container<'_> {
         Ok(Booted::new(container, name, share.clone(), group))
     }
 
-    fn nspawn(&self, host: &Host<'_>, unit: &Path) -> Command {
+    fn nspawn(&self, scenario: &Scenario, host: &Host<'_>, unit: &Path) -> Command {
         let mut nspawn = host.disk.as_ref().map_or_else(|| self.in_memory(), |disk| self.on_disk(disk));
         nspawn.args(["--quiet", "--register=no", "--console=pipe", "--boot"]);
+        if scenario.beside {
+            // Two containers from one tree have one name otherwise, and the second is refused.
+            nspawn.arg(format!("--machine=beside-{}-{}", self.suite, std::process::id()));
+        }
         if no_systemd_here() {
             nspawn.arg("--keep-unit");
         }
