@@ -1,5 +1,7 @@
 //! One variant per stage, and the exit code of each.
 
+use std::time::Duration;
+
 use contract::exit;
 
 use crate::watch::lifecycle::IllegalTransition;
@@ -29,6 +31,10 @@ pub enum Error {
     Sidecar(#[from] sidecar::SidecarError),
     #[error("attest the sidecar")]
     Attest(#[from] attest::AttestError),
+    #[error("use the signer")]
+    Signer(#[from] identity::SignerFault),
+    #[error("waited {within:?} for the signer")]
+    Waited { within: Duration, source: identity::SignerFault },
     #[error("set up the node's identity")]
     Identity(#[from] identity::IdentityError),
     #[error("watch the sidecar")]
@@ -65,6 +71,7 @@ impl Error {
             Self::Launch(error) => error.exit_code(),
             Self::Sidecar(error) => error.exit_code(),
             Self::Attest(error) => error.exit_code(),
+            Self::Signer(fault) | Self::Waited { source: fault, .. } => fault.exit_code(),
             Self::Identity(error) => error.exit_code(),
             Self::Reload(error) => error.exit_code(),
             Self::Lifecycle(_) => exit::INTERNAL,
@@ -86,6 +93,7 @@ impl Error {
             Self::Launch(_) => "launch",
             Self::Attest(_) => "attest",
             Self::Sidecar(_) => "signer",
+            Self::Signer(fault) | Self::Waited { source: fault, .. } => fault.step(),
             Self::Identity(_) => "identity",
             Self::Watch(_) => "watch",
             Self::Reload(_) => "reload",
@@ -126,6 +134,11 @@ impl Error {
     /// Whether another try may go well: the signer or the sidecar is away, and nothing was found to be wrong.
     pub fn may_pass(&self) -> bool {
         self.exit_code() == exit::UNAVAILABLE
+    }
+
+    /// Whether the signer did not come in all the time it was given: the start is tried for ever, each try that long.
+    pub fn waited_in_vain(&self) -> bool {
+        matches!(self, Self::Waited { .. }) && self.may_pass()
     }
 
     /// The failure and its causes in one line, outermost first.

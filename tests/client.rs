@@ -52,7 +52,7 @@ fn every_call_asks_what_the_contract_says_and_reads_the_answer() {
         assert_eq!(client.sign_bls(&bls, bytes, "ATTESTATION").await.expect("signed").0, [0xab; 96]);
         assert_eq!(client.sign_bls(&bls, Data::Typed(&body), "BLOCK_V2").await.expect("signed").0, [0xab; 96]);
         assert_eq!(client.sign_tls(&tls, Bytes(b"hi".to_vec())).await.expect("signed").0, [0xcd; 65]);
-        client.admit().await.expect("admitted");
+        client.admit(&contract::wire::AdmitRequest::default()).await.expect("admitted");
     });
     let expected = [
         ("GET /v1/runtime/attestation?nonce=00ff", String::new()),

@@ -38,10 +38,6 @@ pub enum SidecarError {
     OtherKey { call: String, found: String },
     #[error("{call}: a signature of {found} bytes, expected {expected}")]
     SignatureLength { call: String, found: usize, expected: usize },
-    #[error("the sidecar is not ready to sign: {0}")]
-    NotReady(String),
-    #[error("the sidecar cannot sign: missing capability {0}")]
-    Incapable(String),
     #[error("encode the request")]
     Encode(#[source] serde_json::Error),
 }
@@ -68,11 +64,6 @@ impl SidecarError {
             Self::Refused { status, .. } => *status == StatusCode::FORBIDDEN,
             _ => false,
         }
-    }
-
-    /// Whether a signer that is still starting would look like this.
-    pub const fn may_come(&self) -> bool {
-        matches!(self, Self::NotReady(_))
     }
 
     /// The contract's stable word for why the sidecar refused (`key_not_found`, `slashing_protection`, …), where it

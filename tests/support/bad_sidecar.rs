@@ -162,7 +162,22 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
         }
         _ => {}
     }
+    if let Some(log) = std::env::var_os("CRYFTTEE_ASKED") {
+        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        log.write_all(format!("{} {path} {body}\n", request.split(' ').next().unwrap_or_default()).as_bytes())?;
+    }
     match path.split('?').next().unwrap_or_default() {
+        // By a file, where a test has a whole signer in mind.
+        "/v1/staking/status" if std::env::var_os("CRYFTTEE_STATUS_FILE").is_some() => {
+            let status = std::fs::read_to_string(std::env::var_os("CRYFTTEE_STATUS_FILE").unwrap_or_default())?;
+            respond(&mut stream, 200, &status)
+        }
+        "/v1/runtime/signer/reload" if std::env::var_os("CRYFTTEE_STATUS_FILE").is_some() => {
+            let status = std::path::PathBuf::from(std::env::var_os("CRYFTTEE_STATUS_FILE").unwrap_or_default());
+            let _ = std::fs::rename(status.with_extension("reloaded"), status);
+            later(fault)?;
+            respond(&mut stream, 200, "{\"reloaded\":[\"eth2\"],\"why\":{}}")
+        }
         "/v1/runtime/attestation" if fault == "nested" => respond(&mut stream, 200, &"[".repeat(1_000_000)),
         "/v1/runtime/attestation" => respond(&mut stream, 200, &evidence(nonce, fault)),
         "/v1/staking/status" if fault == "status-fails-later" && ADMITTED.load(Ordering::Relaxed) => respond(

@@ -16,7 +16,7 @@ installed_well() {
     same "$1: is the socket enabled" enabled "$(systemctl is-enabled cryfttee.socket)"
     same "$1: is the service enabled" disabled "$(systemctl is-enabled cryftgo-tee.service || :)"
     same "$1: what dpkg --verify says" "" "$(dpkg --verify cryftgo-tee cryfttee cryfttee-devsigner)"
-    for unit in cryfttee.socket cryftgo-tee.service cryfttee-devsigner.service; do
+    for unit in cryfttee.socket cryftgo-tee.service cryfttee-devsigner.service cryfttee-devsigner-eth1.service; do
         same "$1: $unit" inactive "$(property ActiveState "$unit")"
     done
 }

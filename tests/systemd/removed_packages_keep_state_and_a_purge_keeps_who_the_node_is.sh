@@ -46,6 +46,7 @@ same "the node ID after a purge" "$node_id" "$(cat /var/lib/cryftgo/staking/node
 
 # Told to, a purge removes that too.
 dpkg_install now cryftgo-tee cryfttee
+name_signers
 systemctl start cryftgo-tee.service || fail "start after a purge: $(property Result)"
 same "the node ID of the next life" "$node_id" "$(cat /var/lib/cryftgo/staking/node_id)"
 touch /var/lib/cryftgo/remove-on-purge

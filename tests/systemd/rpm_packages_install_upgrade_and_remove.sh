@@ -14,7 +14,7 @@ version() {
 }
 
 by_rpm --install /packages/now/*.rpm
-for unit in cryfttee.socket cryftgo-tee.service cryfttee-devsigner.service; do
+for unit in cryfttee.socket cryftgo-tee.service cryfttee-devsigner.service cryfttee-devsigner-eth1.service; do
     same "$unit after an installation" inactive "$(property ActiveState "$unit")"
 done
 same "is the socket enabled" enabled "$(systemctl is-enabled cryfttee.socket)"

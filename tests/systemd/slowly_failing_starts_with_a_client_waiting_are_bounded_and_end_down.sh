@@ -1,8 +1,11 @@
 #!/bin/sh
 . /scenarios/support/lib.sh
 
-# A signer that never comes: each start waits for it as long as it is told to. The shipped unit bounds twenty starts in
-# an hour, whatever each takes; here fewer, so that the end can be waited for.
+# A sidecar that never answers: each start waits for it as long as it is told to. The shipped unit bounds twenty starts in
+# an hour, whatever each takes; here fewer, so that the end can be waited for. (A signer that stays away is another matter:
+# it is waited for without end.)
+start_signer
+faulty hang
 configure <<END
 [cryfttee]
 startup_timeout = "1s"
@@ -36,4 +39,4 @@ sleep 3
 given_up || fail "three seconds later the verifier is $(property ActiveState)"
 same "starts three seconds later" 4 "$(starts)"
 same "processes of the sidecar" "" "$(processes_of cryfttee)"
-[ ! -e /var/lib/cryftgo-tee/tampered ] || fail "a signer that is away locks the service"
+[ ! -e /var/lib/cryftgo-tee/tampered ] || fail "a sidecar that hangs locks the service"

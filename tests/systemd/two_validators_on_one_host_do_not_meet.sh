@@ -9,14 +9,23 @@ done
 systemd-analyze security --offline=true --threshold=20 --no-pager /usr/lib/systemd/system/cryftgo-tee@.service >/dev/null ||
     fail "the exposure of the template is over the goal"
 
-# A signer and a sidecar's user for each.
+# A signer, of two processes, and a sidecar's user for each.
+signers() {
+    sed -i -e "s|^#url = .*|url = \"http://localhost:$2\"|" -e "s|^#eth1_url = .*|eth1_url = \"http://localhost:$3\"|" \
+        -e 's/^#key_generation = .*/key_generation = "import"/' "/etc/cryftgo-tee/instances/$1.toml"
+}
 for name in a b; do
     useradd --system --no-create-home "cryfttee-$name"
     sed -e "s/^user = .*/user = \"cryfttee-$name\"/" /etc/cryftgo-tee/cryftgo-tee.toml >"/etc/cryftgo-tee/instances/$name.toml"
 done
-sed -i 's|^#url = .*|url = "http://localhost:9001"|' /etc/cryftgo-tee/instances/b.toml
-sed -e 's/127.0.0.1:9000/127.0.0.1:9001/' -e 's/^StateDirectory=.*/StateDirectory=second-signer/' \
-    /usr/lib/systemd/system/cryfttee-devsigner.service >/run/systemd/system/second-signer.service
+signers a 9000 9001
+signers b 9002 9003
+for kind in '' -eth1; do
+    sed -e 's/127.0.0.1:9000/127.0.0.1:9002/' -e 's/127.0.0.1:9001/127.0.0.1:9003/' \
+        -e 's/cryfttee-devsigner\(-eth1\)\?.service/second-signer\1.service/' \
+        -e 's/^\(StateDirectory\|User\)=.*/\1=second-signer/' \
+        "/usr/lib/systemd/system/cryfttee-devsigner$kind.service" >"/run/systemd/system/second-signer$kind.service"
+done
 systemctl daemon-reload
 start_signer
 systemctl start second-signer.service

@@ -142,7 +142,7 @@ pub(crate) fn run(args: BenchArgs) -> ExitCode {
 
 fn measure(args: &BenchArgs) -> Result<(), BenchError> {
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| only == name);
-    let stage = Stage::set("bench-", Profile::Shipped)?;
+    let stage = Stage::set("bench-", Profile::Shipped, &[])?;
     let mut object = Map::new();
     for measurement in MEASUREMENTS.iter().filter(|one| one.figures.iter().any(|(name, _)| wanted(name))) {
         eprintln!("measuring {} …", measurement.names().collect::<Vec<_>>().join(", "));

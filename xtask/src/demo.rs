@@ -12,22 +12,23 @@ mod report;
 mod say;
 mod signatures;
 mod tamper;
+mod vote;
 
 use report::{Report, SignedData, SignedMessage};
 use say::Say;
 use signatures::SignatureError;
 use tamper::TamperError;
+use vote::Vote;
 
 /// Time between re-checks in the demo: short, so that one can be seen.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
-/// What the client has signed.
-const MESSAGE: &[u8] = b"cryftgo-tee demo: an attestation";
+/// What the client has signed, beside a vote.
 const DATA: &[u8] = b"cryftgo-tee demo: a TLS payload";
 
 /// Run the whole system for a few seconds and show each step: no root, no systemd, loopback only.
 ///
 /// Builds the programs, plays systemd's part (listening socket, notify socket, watchdog), starts a
-/// development signer, and runs the verifier: it measures the sidecar, launches exactly the measured bytes,
+/// development signer for each kind of key, as strict as a stock Web3Signer, and runs the verifier: it measures the sidecar, launches exactly the measured bytes,
 /// attests it and sets up keys. Then a client signs through the socket and both signatures are verified
 /// with other libraries. Last, one byte of a copy of the sidecar is flipped, and the verifier refuses it.
 #[derive(clap::Args)]
@@ -38,6 +39,9 @@ pub(crate) struct DemoArgs {
     /// Keep serving until Ctrl-C, so that you can try the socket yourself.
     #[arg(long)]
     stay: bool,
+    /// Have both signers do what a stock Web3Signer does not, by name: raw, proofs, digest, generate, clear-errors
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    extensions: Vec<String>,
 }
 
 /// Why the demo could not show what it claims.
@@ -90,9 +94,16 @@ pub(crate) fn run(args: DemoArgs) -> ExitCode {
 fn show(args: &DemoArgs, say: &Say) -> Result<(), DemoError> {
     say.heading("Build");
     say.note("cargo build --release: cryftgo-tee (the verifier), cryfttee (the sidecar), cryfttee-devsigner");
-    let stage = Stage::set("demo-", Profile::Release)?;
+    let stage = Stage::set("demo-", Profile::Release, &args.extensions)?;
     say.note(&format!("everything below lives in {} and goes when this ends", stage.folder.path().display()));
-    say.note(&format!("development signer (Web3Signer's place): {}", stage.signer.url));
+    let signers = [("eth2", "BLS keys", &stage.signers.eth2), ("eth1", "the secp256k1 key", &stage.signers.eth1)];
+    for (kind, has, signer) in signers {
+        say.note(&format!("development signer (in place of Web3Signer {kind}, has {has}): {}", signer.url));
+    }
+    say.note(&match args.extensions.as_slice() {
+        [] => "both as strict as a stock Web3Signer: typed requests only, and no key is made by them".to_owned(),
+        on => format!("extensions that a stock Web3Signer does not have: {}", on.join(", ")),
+    });
 
     say.heading("Start, as systemd would: listening socket, NOTIFY_SOCKET, watchdog");
     let genuine = stage::digest_of(&stage.binaries.sidecar)?;
@@ -108,7 +119,7 @@ fn show(args: &DemoArgs, say: &Say) -> Result<(), DemoError> {
         return Err(DemoError::OtherBinary { attested: attestation.core_binary_hash, measured: genuine });
     }
     say.good("attestation", "the sidecar names the hash that this command computed from the file");
-    let report = sign(&unit, genuine, ready, say)?;
+    let report = sign(&unit, genuine, ready, say)?.with_signers(&stage.signers, &args.extensions);
     unit.wait_watchdog(WATCH_INTERVAL * 20, &stage.interrupt)?;
     say.good("re-check", "the running binary was measured again, and only then the watchdog was fed");
 
@@ -160,12 +171,16 @@ fn sign(unit: &Unit, core_binary_hash: Digest, ready: Duration, say: &Say) -> Re
     }
     say.good("identity", &format!("{node_id}, saved with both public keys"));
 
+    let (body, root) = (Vote::DEMO.body(), Vote::DEMO.signing_root());
     let asked = Instant::now();
-    let signature = signatures::sign_bls(&unit.socket, &bls_pubkey, MESSAGE)?;
-    say.good("bls/sign", &format!("ATTESTATION signed in {:.1} ms", millis(asked.elapsed())));
-    signatures::check_bls(&bls_pubkey, MESSAGE, &signature)?;
-    say.good("", "verified with bls12_381_plus (signed with blst); another message is refused");
-    let bls = SignedMessage { message: Bytes(MESSAGE.to_vec()), signature };
+    let signature = signatures::sign_bls(&unit.socket, &bls_pubkey, &body)?;
+    say.good("bls/sign", &format!("ATTESTATION, typed, signed in {:.1} ms", millis(asked.elapsed())));
+    signatures::check_bls(&bls_pubkey, &root, &signature)?;
+    say.good(
+        "",
+        "verified with bls12_381_plus (signed with blst) over the signing root computed here; another is refused",
+    );
+    let bls = SignedMessage { message: Bytes(root.to_vec()), signature };
 
     let asked = Instant::now();
     let signature = signatures::sign_tls(&unit.socket, &tls_pubkey, DATA)?;
@@ -184,6 +199,9 @@ fn sign(unit: &Unit, core_binary_hash: Digest, ready: Duration, say: &Say) -> Re
         bls,
         tls,
         tamper: report::Refusal::default(),
+        web3signer_url: String::new(),
+        web3signer_eth1_url: String::new(),
+        extensions: Vec::new(),
         socket: None,
     })
 }

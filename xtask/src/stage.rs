@@ -1,4 +1,4 @@
-//! What the demo and the figures run on: the built binaries, a private folder, the dev signer, and a
+//! What the demo and the figures run on: the built binaries, a private folder, the dev signers, and a
 //! stand-in for systemd that starts the verifier the way systemd does.
 
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ pub(crate) use heard::Heard;
 pub(crate) use helper::{PlaySystemdArgs, play_systemd};
 pub(crate) use interrupt::{Interrupt, InterruptError, Interrupted};
 pub(crate) use process::ProcessError;
-pub(crate) use signer::{DevSigner, SignerError};
+pub(crate) use signer::{Signer, SignerError, SignerSettings, Signers};
 pub(crate) use unit::{Event, Unit, UnitError, UnitSettings};
 
 /// Everything that stands before the first verifier is started.
 pub(crate) struct Stage {
-    // Dropped in this order: the signer must be gone before its folder is removed.
-    pub(crate) signer: DevSigner,
+    // Dropped in this order: the signers must be gone before their folder is removed.
+    pub(crate) signers: Signers,
     pub(crate) folder: Folder,
     pub(crate) binaries: Binaries,
     pub(crate) interrupt: Interrupt,
@@ -49,14 +49,14 @@ pub(crate) enum StageError {
 }
 
 impl Stage {
-    /// Builds the binaries, makes a private folder, and starts the dev signer in it.
-    pub(crate) fn set(prefix: &str, profile: Profile) -> Result<Self, StageError> {
+    /// Builds the binaries, makes a private folder, and starts the dev signers in it, with `extensions` beyond stock.
+    pub(crate) fn set(prefix: &str, profile: Profile, extensions: &[String]) -> Result<Self, StageError> {
         let binaries = Binaries::build(profile)?;
         // After the build: until here Ctrl-C must stop cargo, from here on it must stop what we started.
         let interrupt = Interrupt::listen()?;
         let folder = Folder::make(prefix, &binaries.target)?;
-        let signer = DevSigner::start(&binaries.signer, folder.path(), &interrupt)?;
-        Ok(Self { signer, folder, binaries, interrupt })
+        let signers = Signers::start(&binaries.signer, folder.path(), extensions, &interrupt)?;
+        Ok(Self { signers, folder, binaries, interrupt })
     }
 
     /// A unit that runs `sidecar` in the sub-folder `name`, trusting `pin` and nothing else.
@@ -66,7 +66,7 @@ impl Stage {
             folder: self.folder.path().join(name),
             sidecar: sidecar.to_owned(),
             pin,
-            signer_url: self.signer.url.clone(),
+            signer: self.signers.settings(),
             watch_interval: None,
             flags: Vec::new(),
         }

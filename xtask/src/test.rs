@@ -151,7 +151,13 @@ fn run_scenarios(host: Result<(), String>, suites: &[Suite], scenarios: &[Scenar
         _ if scenarios.is_empty() => Tally::default(),
         Ok(root) => {
             let container = Container { suite, root, package: &package, target: &binaries.target };
-            run_suite(&container, scenarios)
+            let (beside, others): (Vec<_>, Vec<_>) = scenarios.iter().copied().partition(|scenario| scenario.beside);
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| run_suite(&container, &beside));
+                let mut tally = run_suite(&container, &others);
+                tally += waiting.join().unwrap_or_else(|panic| resume_unwind(panic));
+                tally
+            })
         }
         Err(reason) => {
             let failed = scenarios.len() as u64;

@@ -12,7 +12,7 @@ if [ "$status" -eq 0 ]; then
 else
     {
         systemctl --no-pager --full status cryfttee.socket cryftgo-tee.service cryftgo-tee-down.service \
-            cryfttee-devsigner.service
+            cryfttee-devsigner.service cryfttee-devsigner-eth1.service
         # All units, because a stranger may be to blame, but not the boot.
         journalctl --no-pager --boot --output=short-monotonic | sed '1,/Starting scenario.service/d' | tail -n 120
     } >/share/journal 2>&1

@@ -113,7 +113,20 @@ messages() {
     journalctl --no-pager --boot --output=cat --unit "$1"
 }
 
+# What the operator of two Web3Signers writes down, as README.md has it. A scenario that says something else does so by
+# `configure`, whose file comes after this one.
+name_signers() {
+    cat >/etc/cryftgo-tee/conf.d/10-web3signer.toml <<END
+[web3signer]
+url = "http://localhost:9000"
+eth1_url = "http://localhost:9001"
+key_generation = "import"
+END
+}
+
+# Both processes, and where a scenario has installed packages itself, what the verifier has to know of them.
 start_signer() {
+    [ ! -d /etc/cryftgo-tee/conf.d ] || [ -e /etc/cryftgo-tee/conf.d/10-web3signer.toml ] || name_signers
     systemctl start cryfttee-devsigner.service
 }
 
@@ -137,6 +150,7 @@ install_like_a_package() {
     journalctl --update-catalog
     systemctl daemon-reload
     systemctl preset --quiet cryfttee.socket cryftgo-tee.service
+    name_signers
 }
 
 # pin FILE: its hash becomes the one reference value.

@@ -45,7 +45,6 @@ struct Answers {
     upcheck: Vec<u8>,
     bls: Vec<u8>,
     tls: Vec<u8>,
-    extension: Vec<u8>,
     unknown: Vec<u8>,
 }
 
@@ -61,8 +60,6 @@ impl Answers {
             upcheck: answer("200 OK", "text/plain", "OK"),
             bls: json(format!("[\"{BLS_KEY}\"]")),
             tls: json(format!("[\"{TLS_KEY}\"]")),
-            // The verifier asks for a signer that can make keys. This one has both already, so nobody will try.
-            extension: json("{\"functions\":[\"generate\",\"raw_signing\"]}".to_owned()),
             unknown: answer("404 Not Found", "text/plain", ""),
         }
     }
@@ -77,8 +74,6 @@ impl Answers {
             &self.bls
         } else if is("GET /api/v1/eth1/publicKeys ") {
             &self.tls
-        } else if is("GET /ext/cryft/v1 ") {
-            &self.extension
         } else {
             &self.unknown
         }

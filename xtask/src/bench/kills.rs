@@ -29,7 +29,7 @@ pub(super) fn under_load(stage: &Stage) -> Result<Measured, BenchError> {
     // As large as the one that operators know: each restart measures it.
     let sidecar = start::padded_in(stage, &stage.folder.path().join("kills/bin"), "cryfttee", start::RELEASED_MIB)?;
     let mut settings = stage.unit("kills", &sidecar, stage::digest_of(&sidecar)?);
-    settings.signer_url = signer.url.clone();
+    settings.signer = signer.settings();
     // Each crash is to be answered like the first one: what is measured is a restart, and not the pause that
     // grows from one crash to the next and keeps a sidecar that cannot run from being started without end.
     settings.flags = vec![("--watch-restart-max", "1000000".into()), ("--watch-restart-within", "1ms".into())];

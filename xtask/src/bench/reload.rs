@@ -25,7 +25,7 @@ pub(super) fn under_load(stage: &Stage) -> Result<Measured, BenchError> {
     let (place, first) = Place::make(stage, "reload")?;
     let signer = sign::canned_signer(stage, "reload")?;
     let mut settings = stage.unit("reload", &place.path, first);
-    settings.signer_url = signer.url.clone();
+    settings.signer = signer.settings();
     let (mut unit, heard) = Unit::start_heard(&settings)?;
     unit.wait_ready(&stage.interrupt, |_, _| {})?;
     let asking = asking(&unit)?;

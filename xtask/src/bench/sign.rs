@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use contract::wire::{Attestation, SignRequest, Signed, StakingStatus, path};
 use contract::{BlsPublicKey, Bytes};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::apart::Apart;
 use super::http::{Exchange, Target};
 use super::load::{self, Load};
 use super::{BenchError, Measured, canned, idle, median};
-use crate::stage::{self, DevSigner, Stage, Unit};
+use crate::stage::{self, Signer, SignerSettings, Stage, Unit};
 
 /// Rounds of each kind, in turns, so that both see the same machine.
 const ROUNDS: usize = 9;
 const WARM_UP: Duration = Duration::from_millis(200);
 const COUNTED: Duration = Duration::from_millis(1000);
-/// What is signed: a signing root has 32 bytes.
-const MESSAGE: [u8; 32] = [0x5c; 32];
+/// What is signed: a type that no slashing protection looks at, so that a signature is all that it costs.
+const TYPE: &str = "RANDAO_REVEAL";
 
 /// With one client.
 pub(super) fn one(stage: &Stage) -> Result<Measured, BenchError> {
@@ -45,8 +45,11 @@ pub(super) fn many(stage: &Stage) -> Result<Measured, BenchError> {
 
 /// With sixteen, and a signer that signs.
 pub(super) fn sixteen_bls(stage: &Stage) -> Result<Measured, BenchError> {
-    let compared = compare(stage, "sign-bls", &stage.signer, None, 16)?;
-    Ok(Measured { values: vec![compared.ratio], how: format!("signer: cryfttee-devsigner, BLS; {}", compared.how) })
+    let compared = compare(stage, "sign-bls", &stage.signers.eth2, stage.signers.settings(), None, 16)?;
+    Ok(Measured {
+        values: vec![compared.ratio],
+        how: format!("signer: cryfttee-devsigner --as eth2, {TYPE}; {}", compared.how),
+    })
 }
 
 /// Both ways, side by side.
@@ -61,28 +64,29 @@ fn canned(stage: &Stage, clients: usize) -> Result<Compared, BenchError> {
     let name = format!("sign-{clients}");
     let signer = canned_signer(stage, &name)?;
     let signature: Bytes = canned::signature().parse().map_err(BenchError::Signature)?;
-    compare(stage, &name, &signer, Some(signature), clients)
+    compare(stage, &name, &signer, signer.settings(), Some(signature), clients)
 }
 
 /// The canned signer, with a folder of its own that the unit will use as well.
-pub(super) fn canned_signer(stage: &Stage, name: &str) -> Result<DevSigner, BenchError> {
+pub(super) fn canned_signer(stage: &Stage, name: &str) -> Result<Signer, BenchError> {
     let folder = stage.folder.path().join(name);
     let made = std::fs::create_dir_all(&folder);
     made.map_err(|source| BenchError::File { operation: "make", path: folder.clone(), source })?;
-    Ok(DevSigner::canned(&folder, &stage.interrupt).map_err(stage::StageError::from)?)
+    Ok(Signer::canned(&folder, &stage.interrupt).map_err(stage::StageError::from)?)
 }
 
 /// The sidecar runs under the verifier, as it would in service. `signature`: what the signer is known to answer.
 fn compare(
     stage: &Stage,
     name: &str,
-    signer: &DevSigner,
+    signer: &Signer,
+    told: SignerSettings,
     signature: Option<Bytes>,
     clients: usize,
 ) -> Result<Compared, BenchError> {
     let pin = stage::digest_of(&stage.binaries.sidecar)?;
     let mut settings = stage.unit(name, &stage.binaries.sidecar, pin);
-    settings.signer_url = signer.url.clone();
+    settings.signer = told;
     let mut unit = Unit::start(&settings)?;
     unit.wait_ready(&stage.interrupt, |_, _| {})?;
 
@@ -200,27 +204,31 @@ pub(super) fn bls_key(unit: &Unit) -> Result<BlsPublicKey, BenchError> {
 
 /// What the signer behind the sidecar answers, which is the same each time: BLS has no randomness.
 fn sign(unit: &Unit, key: &BlsPublicKey) -> Result<Bytes, BenchError> {
-    let request = json!({"pubkey": key, "data": Bytes(MESSAGE.to_vec()), "type": "ATTESTATION"});
+    let request = json!({"pubkey": key, "data": typed(), "type": TYPE});
     Ok(stage::post(&unit.socket, path::BLS_SIGN, &request)?.json::<Signed>()?.signature)
 }
 
 /// A request as a client of the sidecar makes it.
 pub(super) fn through_sidecar(key: &BlsPublicKey, signature: &Bytes, connection: &str) -> Exchange {
-    let request = SignRequest {
-        pubkey: key.to_string().into(),
-        data: Some(Bytes(MESSAGE.to_vec())),
-        kind: "ATTESTATION".into(),
-        ..SignRequest::default()
-    };
-    let body = json!(request).to_string();
+    let body = json!(SignRequest::new(key.to_string(), typed(), TYPE)).to_string();
     Exchange::post(path::BLS_SIGN, &body, connection, expected(signature))
 }
 
 /// The same request as a node makes it of a signer.
 fn straight(key: &BlsPublicKey, signature: &Bytes) -> Exchange {
-    let data = Bytes(MESSAGE.to_vec()).to_string();
-    let body = json!({"type": "ATTESTATION", "data": data}).to_string();
-    Exchange::post(&format!("/api/v1/eth2/sign/{key}"), &body, "keep-alive", expected(signature))
+    Exchange::post(&format!("/api/v1/eth2/sign/{key}"), &typed().to_string(), "keep-alive", expected(signature))
+}
+
+/// A request as a validator client makes it.
+fn typed() -> Value {
+    json!({
+        "type": TYPE,
+        "fork_info": {
+            "fork": {"previous_version": "0x04000000", "current_version": "0x05000000", "epoch": "364032"},
+            "genesis_validators_root": Bytes(vec![0x77; 32]),
+        },
+        "randao_reveal": {"epoch": "364033"},
+    })
 }
 
 fn expected(signature: &Bytes) -> Vec<u8> {

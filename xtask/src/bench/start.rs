@@ -112,10 +112,13 @@ fn by_hand(
     let bls = text(keys.bls_pubkeys.first().map(ToString::to_string));
     let tls = text(keys.tls_pubkeys.first().map(ToString::to_string));
     let hash = verified.map(|digest| digest.to_string());
+    let signer = stage.signers.settings();
     let mut environment: Vec<(&str, &OsStr)> = vec![
         (env::API_TRANSPORT, "uds".as_ref()),
         (env::UDS_PATH, socket.as_os_str()),
-        (env::WEB3SIGNER_URL, stage.signer.url.as_ref()),
+        (env::WEB3SIGNER_URL, signer.url.as_ref()),
+        (env::WEB3SIGNER_ETH1_URL, signer.eth1_url.as_deref().unwrap_or_default().as_ref()),
+        (env::KEY_GENERATION, signer.key_generation.as_ref()),
         (env::EXPECTED_BLS_PUBKEY, bls.as_ref()),
         (env::EXPECTED_TLS_PUBKEY, tls.as_ref()),
     ];

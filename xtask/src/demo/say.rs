@@ -4,7 +4,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::report::Report;
+use super::vote::Vote;
 
 /// Where lines for people go, and whether in colour.
 pub(super) struct Say {
@@ -72,11 +75,17 @@ impl Say {
         self.line(&format!("  S={socket}"));
         self.line("  curl --unix-socket $S 'http://localhost/v1/runtime/attestation?nonce=00ff'");
         self.line("  curl --unix-socket $S http://localhost/v1/staking/status");
-        self.line(&format!(
-            "  curl --unix-socket $S http://localhost/v1/staking/bls/sign --json \
-             '{{\"pubkey\":\"{}\",\"data\":\"0x0123\",\"type\":\"ATTESTATION\"}}'",
-            report.bls_pubkey
-        ));
+        let sign = |kind: &str, body: serde_json::Value| {
+            self.line(&format!("  curl --unix-socket $S http://localhost/v1/staking/{kind}/sign --json '{body}'"));
+        };
+        sign("bls", json!({"pubkey": report.bls_pubkey, "data": Vote::DEMO.body(), "type": "ATTESTATION"}));
+        sign("tls", json!({"pubkey": report.tls_pubkey, "data": "0x0123"}));
+        if report.extensions.iter().any(|name| name == "raw") {
+            self.note("raw bytes, which a stock Web3Signer does not sign:");
+            sign("bls", json!({"pubkey": report.bls_pubkey, "data": "0x0123", "type": "ATTESTATION"}));
+        }
+        self.line(&format!("  curl {}/api/v1/eth2/publicKeys", report.web3signer_url));
+        self.line(&format!("  curl {}/api/v1/eth1/publicKeys", report.web3signer_eth1_url));
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {

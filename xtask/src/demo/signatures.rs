@@ -12,7 +12,7 @@ use contract::{BlsPublicKey, Bytes, TlsPublicKey};
 use secp256k1::ecdsa::{self, RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tiny_keccak::{Hasher as _, Keccak};
 
 use crate::stage::{self, CallError};
@@ -46,9 +46,9 @@ struct Signed {
     signature: Bytes,
 }
 
-/// `bls/sign` of type ATTESTATION.
-pub(super) fn sign_bls(socket: &Path, key: &BlsPublicKey, message: &[u8]) -> Result<Bytes, SignatureError> {
-    let request = json!({"pubkey": key, "data": Bytes(message.to_vec()), "type": "ATTESTATION"});
+/// `bls/sign` of a typed request, which says its own type.
+pub(super) fn sign_bls(socket: &Path, key: &BlsPublicKey, body: &Value) -> Result<Bytes, SignatureError> {
+    let request = json!({"pubkey": key, "data": body, "type": body["type"]});
     let signed: Signed = stage::post(socket, path::BLS_SIGN, &request)?.json()?;
     Ok(signed.signature)
 }

@@ -15,6 +15,7 @@ use super::helper::exec_at;
 use super::interrupt::{Interrupt, Interrupted};
 use super::notify::NotifySocket;
 use super::process::{Gifts, Process, ProcessError};
+use super::signer::SignerSettings;
 
 /// How long a start may take before the stand-in for systemd gives up (`TimeoutStartSec=`).
 const START_TIMEOUT: Duration = Duration::from_secs(45);
@@ -31,7 +32,7 @@ pub(crate) struct UnitSettings {
     pub(crate) sidecar: PathBuf,
     /// The one reference value it trusts.
     pub(crate) pin: Digest,
-    pub(crate) signer_url: String,
+    pub(crate) signer: SignerSettings,
     /// The time between re-checks; `None` is the verifier's default.
     pub(crate) watch_interval: Option<Duration>,
     /// Further flags of the verifier, with their values.
@@ -276,7 +277,8 @@ impl UnitSettings {
             ("--config", config.as_os_str()),
             ("--cryfttee-binary", self.sidecar.as_os_str()),
             ("--cryfttee-socket", socket.as_os_str()),
-            ("--web3signer-url", self.signer_url.as_ref()),
+            ("--web3signer-url", self.signer.url.as_ref()),
+            ("--web3signer-key-generation", self.signer.key_generation.as_ref()),
             ("--control-socket", control.as_os_str()),
             ("--identity-state-dir", state.as_os_str()),
             ("--identity-file", identity.as_os_str()),
@@ -291,6 +293,7 @@ impl UnitSettings {
             ("--trust-pins-d", pins.as_os_str()),
             ("--trust-require", "always".as_ref()),
         ]);
+        flags.extend(self.signer.eth1_url.as_deref().map(|url| ("--web3signer-eth1-url", OsStr::new(url))));
         flags.extend(interval.as_deref().map(|interval| ("--watch-interval", OsStr::new(interval))));
         flags.extend(self.flags.iter().map(|(flag, value)| (*flag, value.as_os_str())));
         let flat = flags.iter().flat_map(|(flag, value)| [OsString::from(flag), (*value).to_owned()]);

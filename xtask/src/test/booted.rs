@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 use super::container::Verdict;
 use super::group::Group;
 
-/// From boot to shutdown. A scenario takes seconds; whatever takes longer hangs.
-const DEADLINE: Duration = Duration::from_secs(180);
-
 /// The file that says that the scenario came to its end. The exit code alone would also be 0 for a container that was shut
 /// down before that.
 pub(super) const PASSED: &str = "passed";
@@ -59,8 +56,9 @@ impl Drop for Booted {
     }
 }
 
-/// Waits for the end of every container, or for the first that did not pass.
-pub(super) fn all(mut booted: Vec<Booted>) -> Result<Verdict, String> {
+/// Waits for the end of every container, or for the first that did not pass. What takes longer than `deadline` from boot to
+/// shutdown hangs.
+pub(super) fn all(mut booted: Vec<Booted>, deadline: Duration) -> Result<Verdict, String> {
     let start = Instant::now();
     let why = loop {
         let mut running = 0;
@@ -75,12 +73,12 @@ pub(super) fn all(mut booted: Vec<Booted>) -> Result<Verdict, String> {
             let skipped = booted.iter().find_map(|host| Some(host.on(told(&host.share, "SKIPPED: ")?)));
             return Ok(skipped.map_or(Verdict::Passed, |reason| Verdict::Skipped { reason }));
         }
-        if start.elapsed() > DEADLINE {
+        if start.elapsed() > deadline {
             let late = booted.iter().filter(|host| host.ended.is_none()).map(|host| host.host.as_str());
             break format!(
                 "{} not at an end after {} s; killed",
                 late.collect::<Vec<_>>().join(", "),
-                DEADLINE.as_secs()
+                deadline.as_secs()
             )
             .trim_start()
             .to_owned();
@@ -130,6 +128,8 @@ mod tests {
 
     use super::*;
 
+    const DEADLINE: Duration = Duration::from_secs(60);
+
     #[test]
     fn what_a_scenario_said_last_is_what_is_reported_and_a_word_inside_a_line_is_not() {
         let share = tempfile::tempdir().expect("a folder");
@@ -150,15 +150,17 @@ mod tests {
             Booted::new(child, name, own, None)
         };
         let pass = "touch passed";
-        assert!(matches!(all(vec![host("a", pass), host("b", pass)]), Ok(Verdict::Passed)));
+        assert!(matches!(all(vec![host("a", pass), host("b", pass)], DEADLINE), Ok(Verdict::Passed)));
         for wrong in ["touch passed; echo 'FAILED: no' >output; exit 3", "rm -f passed; echo 'FAILED: no' >output"] {
-            let verdict = all(vec![host("a", "exec sleep 100"), host("b", wrong)]).expect("a verdict");
+            let verdict = all(vec![host("a", "exec sleep 100"), host("b", wrong)], DEADLINE).expect("a verdict");
             let Verdict::Failed { reason, evidence } = verdict else { panic!("{wrong}: {verdict:?}") };
             assert_eq!(reason, "on b: FAILED: no");
             assert!(evidence.contains("--- b output\nFAILED: no"), "{evidence}");
         }
         let skip = "touch passed; echo 'SKIPPED: old' >output";
-        let verdict = all(vec![host("a", skip), host("c", pass)]).expect("a verdict");
+        let verdict = all(vec![host("a", skip), host("c", pass)], DEADLINE).expect("a verdict");
         assert!(matches!(verdict, Verdict::Skipped { reason } if reason == "on a: old"));
+        let verdict = all(vec![host("a", "exec sleep 100")], Duration::ZERO).expect("a verdict");
+        assert!(matches!(verdict, Verdict::Failed { reason, .. } if reason.contains("not at an end")));
     }
 }

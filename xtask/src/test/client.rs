@@ -1,7 +1,10 @@
 //! A client for inside the containers, where there is no other program that speaks HTTP over a unix socket.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +44,9 @@ pub(crate) struct Call {
     body: String,
     #[arg(long, default_value = "/run/cryfttee.sock")]
     socket: PathBuf,
+    /// An address on TCP in the place of the socket
+    #[arg(long, value_name = "ADDR")]
+    tcp: Option<SocketAddr>,
     /// Seconds to wait for the answer
     #[arg(long, default_value_t = 60)]
     patience: u64,
@@ -87,15 +93,46 @@ enum Outcome {
     Lost,
 }
 
+/// Whom to ask.
+#[derive(Clone, Copy)]
+enum Peer<'a> {
+    Unix(&'a Path),
+    Tcp(SocketAddr),
+}
+
+impl Peer<'_> {
+    /// A connection, of either kind: both are read and written alike.
+    fn connect(self, patience: Duration) -> io::Result<File> {
+        let fd: OwnedFd = match self {
+            Self::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                stream.into()
+            }
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect_timeout(&address, patience)?;
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                stream.into()
+            }
+        };
+        Ok(File::from(fd))
+    }
+}
+
 /// One request on a connection of its own. Errors: how it failed, and why.
-fn exchange(socket: &Path, call: &str, body: &str, patience: Duration) -> Result<(u16, Vec<u8>), (Outcome, io::Error)> {
-    let mut stream = UnixStream::connect(socket).map_err(|error| (Outcome::Refused, error))?;
+fn exchange(
+    peer: Peer<'_>,
+    call: &str,
+    body: &str,
+    patience: Duration,
+) -> Result<(u16, Vec<u8>), (Outcome, io::Error)> {
+    let mut stream = peer.connect(patience).map_err(|error| (Outcome::Refused, error))?;
     let broken = |error: io::Error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => (Outcome::Lost, error),
         _ => (Outcome::Broken, error),
     };
-    stream.set_read_timeout(Some(patience)).map_err(broken)?;
-    stream.set_write_timeout(Some(patience)).map_err(broken)?;
     // "close" makes the end of the stream the end of the answer.
     let request = format!(
         "{call} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
@@ -127,7 +164,8 @@ fn parse(answer: &[u8]) -> Option<(u16, Vec<u8>)> {
 impl Call {
     fn run(&self) -> ExitCode {
         let call = format!("{} {}", self.method, self.path);
-        match exchange(&self.socket, &call, &self.body, Duration::from_secs(self.patience)) {
+        let peer = self.tcp.map_or(Peer::Unix(&self.socket), Peer::Tcp);
+        match exchange(peer, &call, &self.body, Duration::from_secs(self.patience)) {
             Ok((status, body)) => {
                 println!("{}", String::from_utf8_lossy(&body));
                 if (200..300).contains(&status) {
@@ -213,7 +251,7 @@ impl Hammer {
         let share = self.at_least.div_ceil(self.clients as u64);
         while report.answered < share || !self.until.exists() {
             let start = Instant::now();
-            match exchange(&self.socket, "GET /v1/staking/status", "", patience) {
+            match exchange(Peer::Unix(&self.socket), "GET /v1/staking/status", "", patience) {
                 Ok((200..300, _)) => report.note(Outcome::Answered, start.elapsed()),
                 Ok((status, body)) => {
                     report.note(Outcome::NotOk, start.elapsed());
@@ -250,7 +288,9 @@ mod tests {
                 let _ = stream.read(&mut [0; 4096]).expect("read");
                 behave(stream);
             });
-            exchange(&socket, "GET /", "", PATIENCE).map(|(status, _)| status).map_err(|(outcome, _)| outcome)
+            exchange(Peer::Unix(&socket), "GET /", "", PATIENCE)
+                .map(|(status, _)| status)
+                .map_err(|(outcome, _)| outcome)
         })
     }
 
@@ -268,7 +308,7 @@ mod tests {
             }),
             Err(Outcome::Lost)
         );
-        let nobody = exchange(Path::new("/nonexistent/socket"), "GET /", "", PATIENCE);
+        let nobody = exchange(Peer::Unix(Path::new("/nonexistent/socket")), "GET /", "", PATIENCE);
         assert_eq!(nobody.map_err(|(outcome, _)| outcome), Err(Outcome::Refused));
     }
 }

@@ -12,7 +12,7 @@ use super::group::Group;
 use super::host::workspace;
 use super::network::Network;
 use super::package::Package;
-use super::rootfs::{self, Suite};
+use super::rootfs::{self, Lane, Suite};
 use super::scenario::{self, Scenario};
 use super::soft_tpm::SoftTpm;
 
@@ -73,8 +73,8 @@ impl Container<'_> {
                 Ok(tpm) => tpm,
                 Err(reason) => return Ok(Verdict::Skipped { reason }),
             };
-            let _alone = rootfs::lock(self.suite, self.target)?;
-            verdict = booted::all([self.boot(scenario, boot, &host)?].into())?;
+            let _alone = rootfs::lock(self.suite, lane(scenario), self.target)?;
+            verdict = booted::all([self.boot(scenario, boot, &host)?].into(), scenario.deadline)?;
             if !matches!(verdict, Verdict::Passed) {
                 break;
             }
@@ -84,7 +84,7 @@ impl Container<'_> {
     }
 
     fn run_together(&self, scenario: &Scenario, hosts: &[String], share: &Path) -> Result<Verdict, String> {
-        let _alone = rootfs::lock(self.suite, self.target)?;
+        let _alone = rootfs::lock(self.suite, Lane::Main, self.target)?;
         let network = Network::make(self.suite)?;
         let disks = share.with_extension("disk");
         let mut all = Vec::new();
@@ -96,7 +96,7 @@ impl Container<'_> {
             all.push(Host { named: Some((name, &network)), share: own, disk: Some(disk) });
         }
         let booted = all.iter().map(|host| self.boot(scenario, 1, host)).collect::<Result<_, _>>()?;
-        let verdict = booted::all(booted)?;
+        let verdict = booted::all(booted, scenario.deadline)?;
         remove(&disks)?;
         Ok(verdict)
     }
@@ -116,7 +116,7 @@ impl Container<'_> {
         let console = File::create(share.join("console")).map_err(describe)?;
         let errors = console.try_clone().map_err(describe)?;
 
-        let mut nspawn = self.nspawn(host, &unit);
+        let mut nspawn = self.nspawn(scenario, host, &unit);
         let group = no_systemd_here().then(Group::make).transpose()?;
         if let Some(group) = &group {
             nspawn = group.enter(&nspawn);
@@ -130,9 +130,13 @@ impl Container<'_> {
         Ok(Booted::new(container, name, share.clone(), group))
     }
 
-    fn nspawn(&self, host: &Host<'_>, unit: &Path) -> Command {
+    fn nspawn(&self, scenario: &Scenario, host: &Host<'_>, unit: &Path) -> Command {
         let mut nspawn = host.disk.as_ref().map_or_else(|| self.in_memory(), |disk| self.on_disk(disk));
         nspawn.args(["--quiet", "--register=no", "--console=pipe", "--boot"]);
+        if scenario.beside {
+            // Two containers from one tree have one name otherwise, and the second is refused.
+            nspawn.arg(format!("--machine=beside-{}-{}", self.suite, std::process::id()));
+        }
         if no_systemd_here() {
             nspawn.arg("--keep-unit");
         }
@@ -175,6 +179,10 @@ impl Container<'_> {
         unshare.args(["--mount", "sh", "-c", MOUNT_AND_BOOT, "sh"]).arg(&self.root).arg(disk);
         unshare
     }
+}
+
+const fn lane(scenario: &Scenario) -> Lane {
+    if scenario.beside { Lane::Beside } else { Lane::Main }
 }
 
 /// Whether no systemd on this host could make a control group for a container.

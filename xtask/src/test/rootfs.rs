@@ -37,7 +37,8 @@ impl std::fmt::Display for Suite {
 pub(super) fn bootstrapped(suite: Suite, target: &Path) -> Result<PathBuf, String> {
     let folder = target.join("rootfs");
     fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
-    let _alone = lock(suite, target)?;
+    // Always in this order.
+    let _alone = (lock(suite, Lane::Main, target)?, lock(suite, Lane::Beside, target)?);
     let root = folder.join(suite.to_string());
     if fs::read_to_string(root.join(STAMP)).is_ok_and(|made_with| made_with == PACKAGES) {
         return Ok(root);
@@ -55,10 +56,22 @@ pub(super) fn bootstrapped(suite: Suite, target: &Path) -> Result<PathBuf, Strin
     Ok(root)
 }
 
-/// Held while a root file system is made or booted: a tree that is being booted must not be replaced. A second
-/// `cargo xtask test` waits.
-pub(super) fn lock(suite: Suite, target: &Path) -> Result<File, String> {
-    let path = target.join(format!("rootfs/.{suite}.lock"));
+/// In which of two rows a scenario waits for its turn.
+#[derive(Clone, Copy)]
+pub(super) enum Lane {
+    Main,
+    /// That of scenarios which may run beside one of the others.
+    Beside,
+}
+
+/// Held while a root file system is booted, and both while it is made: a tree that is being booted must not be replaced. A
+/// second `cargo xtask test` waits.
+pub(super) fn lock(suite: Suite, lane: Lane, target: &Path) -> Result<File, String> {
+    let lane = match lane {
+        Lane::Main => "",
+        Lane::Beside => "-beside",
+    };
+    let path = target.join(format!("rootfs/.{suite}{lane}.lock"));
     let file = File::create(&path).map_err(|error| format!("open {}: {error}", path.display()))?;
     file.lock().map_err(|error| format!("lock {}: {error}", path.display()))?;
     Ok(file)

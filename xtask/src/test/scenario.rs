@@ -1,6 +1,7 @@
 //! The scenarios: each is a script in `tests/systemd` whose name is the claim that it tests.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One claim and the script that tries it.
 pub(super) struct Scenario {
@@ -13,6 +14,10 @@ pub(super) struct Scenario {
     /// Whether nothing else may run meanwhile, because it loads the machine or counts milliseconds: `# alone: yes` in the
     /// script.
     pub(super) alone: bool,
+    /// Whether it may run beside the others of its Debian, because it does little but wait: `# beside: yes` in the script.
+    pub(super) beside: bool,
+    /// How long it may take from boot to shutdown: `# minutes: 8` in the script; 3 where it does not say.
+    pub(super) deadline: Duration,
     /// The hosts that run the script at the same time, on a network of their own: `# hosts: collector validator` in the
     /// script. Its `HOST` says which it is. None: one host, without a network.
     pub(super) hosts: Vec<String>,
@@ -33,13 +38,21 @@ impl Scenario {
         };
         let hosts: Vec<String> = asked("# hosts: ").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
         let yes = |what: &str| text.lines().any(|line| line.strip_prefix(what) == Some("yes"));
-        let (tpm, alone) = (yes("# tpm: "), yes("# alone: "));
+        let (tpm, alone, beside) = (yes("# tpm: "), yes("# alone: "), yes("# beside: "));
+        let minutes: u64 = match asked("# minutes: ") {
+            Some(number) => number.parse().map_err(|_| format!("minutes: {number}"))?,
+            None => 3,
+        };
         // Each is the name of a folder and of a host.
         let is_name = |host: &String| host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if !hosts.iter().all(is_name) || (!hosts.is_empty() && (boots > 1 || tpm)) {
             return Err(format!("hosts {hosts:?}, each booted {boots} times, a TPM: {tpm}"));
         }
-        Ok(Self { name: name.to_owned(), boots, tpm, alone, hosts })
+        if beside && (alone || boots > 1 || !hosts.is_empty()) {
+            return Err("what runs beside others is one host that is booted once, and not alone".to_owned());
+        }
+        let deadline = Duration::from_secs(minutes * 60);
+        Ok(Self { name: name.to_owned(), boots, tpm, alone, beside, deadline, hosts })
     }
 }
 
@@ -76,9 +89,18 @@ mod tests {
         assert_eq!((plain.boots, plain.tpm, plain.alone, plain.hosts.len()), (1, false, false, 0));
         let asks = parse("# tpm: yes\n# alone: yes\n").expect("a script");
         assert!(asks.tpm && asks.alone);
+        let waits = parse("# beside: yes\n# minutes: 8\n").expect("a script");
+        assert!(waits.beside && !plain.beside);
+        assert_eq!((waits.deadline.as_secs(), plain.deadline.as_secs()), (480, 180));
         assert_eq!(parse("#!/bin/sh\n# boots: 2\n").expect("a script").boots, 2);
         assert_eq!(parse("# hosts: collector validator-a\n").expect("a script").hosts, ["collector", "validator-a"]);
-        for wrong in ["# boots: two\n", "# hosts: ../up\n", "# hosts: a b\n# boots: 2\n"] {
+        for wrong in [
+            "# boots: two\n",
+            "# hosts: ../up\n",
+            "# hosts: a b\n# boots: 2\n",
+            "# minutes: few\n",
+            "# beside: yes\n# boots: 2\n",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
