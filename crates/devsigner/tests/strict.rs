@@ -208,7 +208,7 @@ fn while_a_reload_runs_another_is_409_and_the_old_keys_are_served() {
     let again = signer.send("POST", "/reload", &[], "");
     assert_eq!((again.status, &again.json()["status"]), (409, &json!("error")));
     assert_eq!(signer.get("/reload").json()["status"], "running");
-    assert_eq!(list(&signer, ETH2), [key.clone()]);
+    assert_eq!(list(&signer, ETH2), std::slice::from_ref(&key));
     let body = typed::randao(1).to_string();
     assert_eq!(signer.post(&format!("/api/v1/eth2/sign/{key}"), &body).status, 200);
     assert_eq!(health(&signer).0, 200);

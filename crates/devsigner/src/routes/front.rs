@@ -48,7 +48,8 @@ fn check_host(version: Version, headers: &HeaderMap, allowed: &[String]) -> Resu
     if text.is_empty() {
         return Err(Refusal::ForeignHost);
     }
-    let authority: Authority = text.parse().map_err(|_| Refusal::BadHost)?;
+    // A user before the host belongs into a URL: the name after it is not what the client was told to ask.
+    let authority: Authority = text.parse().ok().filter(|_| !text.contains('@')).ok_or(Refusal::BadHost)?;
     let host = bare_host(authority.host());
     if allowed.iter().any(|allowed| bare_host(allowed).eq_ignore_ascii_case(host)) {
         Ok(())
@@ -90,7 +91,7 @@ mod tests {
         for host in ["", "signer.example", "localhost.", "localhost.example", "127.0.0.2", "[::1]", "[::1]:9000"] {
             assert_eq!(of_host(host, &DEFAULT_HOSTS), Err(Refusal::ForeignHost), "{host}");
         }
-        for host in ["a b", "local host", "localhost:9000 "] {
+        for host in ["a b", "local host", "localhost:9000 ", "signer.example@localhost"] {
             assert_eq!(of_host(host, &DEFAULT_HOSTS), Err(Refusal::BadHost), "{host}");
         }
         for (host, allowed) in [("[::1]:9000", "[::1]"), ("[::1]", "::1"), ("Signer.example:1", "signer.EXAMPLE")] {
