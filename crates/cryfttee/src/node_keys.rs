@@ -8,7 +8,7 @@ use contract::{BlsPublicKey, TlsPublicKey};
 use crate::config::ExpectedKeys;
 use crate::signer::TlsKeyName;
 
-/// Those that the verifier named: before the start, where it knew them, and with the admission, which has the last word.
+/// Those that the verifier named: before the start, if it knew them, and with the admission, which has the last word.
 #[derive(Debug)]
 pub(crate) struct NodeKeys(RwLock<ExpectedKeys>);
 

@@ -115,7 +115,7 @@ impl Signer {
         self.eth1().tls_keys(deadline).await
     }
 
-    /// Whether it signs bytes as they are with a BLS key, as it was last seen; if it was not, it is asked.
+    /// Whether it signs bytes as they are with a BLS key, as last seen; if it was not looked at yet, it is asked.
     pub(crate) async fn signs_raw(&self, deadline: Instant) -> Result<bool, SignerError> {
         self.eth2.has(Extension::RawSigning, deadline).await
     }

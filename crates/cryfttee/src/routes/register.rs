@@ -78,7 +78,7 @@ async fn may_make(sidecar: &Sidecar, deadline: Instant) -> Result<(), Problem> {
     }
     match sidecar.signer().health(deadline).await?.objection() {
         None => Ok(()),
-        Some(why) => Err(Problem::new(Code::SignerUnavailable, "no key is made while Web3Signer misses keys")
+        Some(why) => Err(Problem::new(Code::SignerUnavailable, "no key is made while Web3Signer is not healthy")
             .details(&format!("{why}: once it can read them, POST /reload to it (is Vault sealed?)"))),
     }
 }

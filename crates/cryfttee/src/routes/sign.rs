@@ -89,14 +89,15 @@ fn names_root(request: &str) -> bool {
 /// Web3Signer answers so, too, to a root that differs from the one it computes, which it alone can.
 fn other_root(problem: Problem) -> Problem {
     let details =
-        format!("{}; so it answers to a signingRoot that is not the root of the request, too", problem.details);
+        format!("{}; a signingRoot that is not the root of the request is answered like this, too", problem.details);
     problem.details(&details)
 }
 
 /// Sent to a signer that does not, it would be answered as if the signer were broken.
 fn no_raw_signing() -> Problem {
-    Problem::new(Code::SignerRefused, "this Web3Signer signs typed requests, no bytes")
-        .details("\"data\" is to be the typed request, an object: a stock Web3Signer signs nothing else with a BLS key")
+    Problem::new(Code::SignerRefused, "this Web3Signer signs typed requests, not bytes").details(
+        "\"data\" has to be the typed request, an object: a stock Web3Signer signs nothing else with a BLS key",
+    )
 }
 
 /// 65 bytes r‖s‖v over Keccak-256 of `data`; 64 bytes r‖s over `digest`, the form of 0.4. (0.4's
@@ -167,8 +168,10 @@ impl<'a> Typed<'a> {
     fn checked(self) -> Result<Cow<'a, str>, Problem> {
         match typed::check(&self.kind, &self.request) {
             Ok(()) => Ok(self.request),
-            Err(fault) => Err(Problem::new(Code::SignerRefused, "this is no request that Web3Signer could sign")
-                .details(&fault.to_string())),
+            Err(fault) => {
+                Err(Problem::new(Code::SignerRefused, "Web3Signer could not sign this request")
+                    .details(&fault.to_string()))
+            }
         }
     }
 }

@@ -65,7 +65,7 @@ impl Functions {
 pub(super) struct Known(AtomicU8);
 
 impl Known {
-    /// Set where the rest was looked up.
+    /// Set once the rest was looked up.
     const LOOKED_UP: u8 = 1 << 7;
 
     pub(super) fn get(&self) -> Option<Functions> {

@@ -19,7 +19,7 @@ pub(super) async fn bls(client: &Client, deadline: Instant) -> Result<(Made<BlsP
     // Tens of milliseconds of computing are no work for a thread that serves connections.
     let key = tokio::task::spawn_blocking(NewKey::make).await.map_err(MakeKeyError::from)??;
     // Apart: what is kept of a connection would keep the password. The buffer is wiped when the key is dropped.
-    // A stock Web3Signer has the call if it is told to serve its key manager.
+    // A stock Web3Signer has the call if its key manager is enabled.
     let route = Route::KeyManager;
     let call = Call { method: "POST", route, path: route.path(), body: &key.import, limit: SHORT, deadline };
     match client.call_apart(call).await {

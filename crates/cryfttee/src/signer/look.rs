@@ -47,13 +47,13 @@ impl Look {
         }
     }
 
-    /// What is wrong, with every process that is not as it should be; `None` where all answer.
+    /// What is wrong, with every process that is not as it should be; `None` if all answer.
     pub(crate) fn trouble(&self) -> Option<String> {
         let in_trouble: Vec<_> = self
             .processes
             .iter()
             .filter(|process| process.state != SignerState::Answers)
-            .map(super::trouble::told)
+            .map(super::trouble::in_words)
             .collect();
         (!in_trouble.is_empty()).then(|| in_trouble.join("; "))
     }

@@ -74,7 +74,7 @@ impl<K> Keys<K> {
 }
 
 /// The keys of a process. That of one role is asked for the other kind only when it does not serve its own, so that
-/// two URLs that were swapped can be told.
+/// swapped URLs can be recognised.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     pub(super) bls: Keys<BlsPublicKey>,
@@ -206,7 +206,7 @@ impl Process {
         answer::tls_keys(list(&self.client, Route::Eth1Keys, deadline).await?).await.map(Keys::of)
     }
 
-    /// Whether it has a function beyond a stock Web3Signer, as it was last seen; where it was not, it is asked.
+    /// Whether it has a function beyond a stock Web3Signer, as last seen; if it was not looked at yet, it is asked.
     pub(super) async fn has(&self, function: Extension, deadline: Instant) -> Result<bool, SignerError> {
         if let Some(functions) = self.known.get() {
             return Ok(functions.contains(function));

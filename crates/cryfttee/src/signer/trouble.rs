@@ -61,7 +61,7 @@ fn rejection(status: StatusCode, text: &str, asked: &str, url: &SignerUrl) -> St
 }
 
 /// A process that does not answer as its API says, with its address and the cause.
-pub(crate) fn told(process: &SignerProcess) -> String {
+pub(crate) fn in_words(process: &SignerProcess) -> String {
     let name = match process.role {
         SignerRole::Eth2 => "Web3Signer eth2",
         SignerRole::Eth1 => "Web3Signer eth1",

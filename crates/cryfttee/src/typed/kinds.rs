@@ -1,4 +1,6 @@
-//! The types of request that Web3Signer signs, with their members, by its published API (eth2/signing/schemas.yaml, 26.4.2).
+//! The types of request that Web3Signer signs, with their members: by its published API (eth2/signing/schemas.yaml), and, for
+//! what is younger than the version of it that was at hand (AGGREGATE_AND_PROOF_V2, blocks after Bellatrix), by the requests
+//! that a stock 26.4.2 signed.
 
 use std::borrow::Cow;
 

@@ -52,7 +52,7 @@ pub(super) fn check(members: &'static [Member], text: &str) -> Result<(), Fault>
         let Found { path, is } = found;
         let path: Vec<_> = path.into_inner().into_iter().rev().collect();
         let is = is.into_inner().unwrap_or_else(|| format!("cannot be read: {error}"));
-        Fault::Member { path: if path.is_empty() { "the request".to_owned() } else { path.join(".") }, is }
+        Fault { path: if path.is_empty() { "the request".to_owned() } else { path.join(".") }, is }
     })
 }
 
@@ -184,7 +184,7 @@ impl<'de> Visitor<'de> for Value<'_> {
 /// How many bytes a text spells; `None` if it is no hex. The signer takes it without `0x` too.
 fn bytes(text: &str) -> Option<usize> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let fine = digits.len() % 2 == 0 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let fine = digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     fine.then_some(digits.len() / 2)
 }
 

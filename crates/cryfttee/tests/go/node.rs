@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use contract::env;
+use cryfttee_devsigner::options::{Extension, Options, Serves};
 use cryfttee_devsigner::{Server, Store};
 use serde_json::Value;
 use sha2_10::{Digest as _, Sha256};
@@ -71,13 +72,17 @@ pub(crate) struct Signer {
 impl Signer {
     /// One with the keys of a folder, which is made where there is none.
     pub(crate) fn start(keys: &Path) -> Self {
-        let store = Store::open(keys, None).expect("a good folder");
+        // The node of the document is initialised by a signer that makes keys, has bytes signed, and gets a certificate.
+        let extensions = [Extension::BothKinds, Extension::Generate, Extension::Raw, Extension::Digest];
+        let options = Options { extensions: extensions.into(), ..Options::stock(Serves::Both) };
+        let store = Store::open_for(keys, None, &options).expect("a good folder");
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), store).await.expect("a free port");
+                let address = SocketAddr::from(([127, 0, 0, 1], 0));
+                let server = Server::bind_with(address, store, options).await.expect("a free port");
                 tell.send(server.address()).expect("the test waits");
                 server
                     .serve(async {

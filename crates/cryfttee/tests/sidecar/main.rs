@@ -20,6 +20,7 @@ mod reload;
 mod short;
 mod stock;
 mod support;
+mod table;
 mod tls;
 mod two_signers;
 mod typed;

@@ -213,7 +213,8 @@ fn of_signing() -> Vec<Row> {
     let of_bls = |name, ask, says, status, is| row(name, ask, bls(), says, status, is);
     let of_tls = |name, says, status, is| row(name, Ask::TlsSign, tls(), says, status, is);
     let json96 = Reply::Http(200, JSON, format!("{{\"signature\":\"{}\"}}", signature(96)));
-    let root = "500: Internal Server Error; so it answers to a signingRoot that is not the root of the request, too";
+    let root =
+        "500: Internal Server Error; a signingRoot that is not the root of the request is answered like this, too";
     vec![
         of_bls("BLS, JSON", Ask::BlsSign, json96, 200, vec![("/signature", json!(signature(96)))]),
         of_bls("BLS, unknown key", Ask::BlsSign, bare(404, "Not Found"), 404, vec![code("key_not_found")]),
