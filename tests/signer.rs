@@ -403,7 +403,7 @@ fn a_start_that_waited_in_vain_leaves_a_mark_and_one_that_failed_at_once_leaves_
 #[test]
 fn a_sidecar_is_checked_while_it_waits_and_tampering_is_found() {
     let signer = Signer::new(&lists(&[], &[TLS]));
-    let mut command = signer.command(&["--web3signer-startup-timeout", "4s"]);
+    let mut command = signer.command(&["--web3signer-startup-timeout", "7s"]);
     // It changes its program text when it is told to have the signer reload.
     command.env("CRYFTTEE_FAULT", "patch-text");
     let ended = signer.host.run(command);

@@ -111,7 +111,8 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
     reader.take(length).read_to_end(&mut body)?;
     let body = String::from_utf8_lossy(&body);
     let generates = body.contains("generate");
-    let asked = if body.contains(OTHER_BLS) { OTHER_BLS } else { BLS };
+    let asked: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    let asked = asked["publicKey"].as_str().unwrap_or(BLS).to_owned();
     let path = request.split(' ').nth(1).unwrap_or_default();
     let nonce = path.split_once("nonce=").map_or("", |(_, nonce)| nonce);
     // The fault of an answer, but none before clients are let in.
@@ -194,7 +195,7 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
             respond(&mut stream, status.parse().unwrap_or(500), &body)
         }
         "/v1/staking/bls/register" => {
-            let key = if generates { kept("bls", true).pop().unwrap_or(BLS) } else { asked };
+            let key = if generates { kept("bls", true).pop().unwrap_or(BLS) } else { &asked };
             let proof = std::env::var("CRYFTTEE_PROOF").map(|proof| format!(",\"proof_of_possession\":\"{proof}\""));
             let proof = proof.unwrap_or_default();
             respond(&mut stream, 201, &format!("{{\"pubkey\":\"{key}\",\"secret_path\":\"x\"{proof}}}"))
