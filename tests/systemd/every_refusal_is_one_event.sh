@@ -36,7 +36,7 @@ cp /run/pin /usr/lib/cryftgo-tee/pins.d/cryfttee
 refusal "a lock" lock 77
 same "locks" 1 "$(count_of locked)"
 cryftgo-tee unlock --reason "a scenario" >/dev/null
-printf '[cryfttee]\nstartup_timeout = "1s"\n' >/etc/cryftgo-tee/conf.d/short.toml
+printf '[cryfttee]\nstartup_timeout = "1s"\n[web3signer]\nstartup_timeout = "1s"\n' >/etc/cryftgo-tee/conf.d/short.toml
 systemctl stop cryfttee-devsigner.service
 refusal "a signer that is away" signer 69
 start_signer

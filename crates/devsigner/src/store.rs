@@ -1,12 +1,14 @@
 //! The keys that the signer has: a directory of key files and keystores, and what was read from it.
 //!
-//! A key that is made or imported here is a keystore, `bls-<pubkey>.json` or `secp256k1-<pubkey>.json`, under the
-//! password of the store; every `*.json` that no key file names is taken for such a one. `*.yaml` are Web3Signer's key
-//! files: their keys are read, and never removed. A file of another kind of key than the process serves is another
-//! process's. A file that fails is said once, on standard error, and counted; the keys of the others are served.
+//! A key that is made here is a keystore, `bls-<pubkey>.json` or `secp256k1-<pubkey>.json`, under the password of the
+//! store; every `*.json` that no key file names is taken for such a one. `*.yaml` are Web3Signer's key files: their keys
+//! are read, and never removed unless they were imported here (`import`). A file of another kind of key than the process
+//! serves is another process's. A file that fails is said once, on standard error, and counted; the keys of the others are
+//! served.
 
 mod error;
 pub(crate) mod folder;
+mod import;
 mod key_file;
 mod load;
 mod manage;
@@ -31,8 +33,8 @@ use crate::typed::Vote;
 pub use error::StoreError;
 use folder::Folder;
 pub use key_file::BadKeyFile;
-use load::{Files, Found, Index, KeyFile, Loader};
-pub use manage::{Deleted, Imported};
+use load::{Files, Found, Index, KeyFile, Loader, Origin};
+pub use manage::{Deleted, ForeignKeystore, Imported};
 use password_file::StorePassword;
 
 /// A BLS key and how it was derived.
@@ -41,9 +43,9 @@ pub struct LoadedBls {
     pub key: Arc<BlsKey>,
     /// The derivation path in its keystore; empty if it has none.
     pub derivation_path: String,
-    /// Whether it is from a key file, which is never removed.
+    /// Whether it is from a key file that somebody else wrote, which is never removed.
     pub readonly: bool,
-    /// Its files: more than one if a second one holds the same key.
+    /// Its files, in the order in which they are removed.
     files: Vec<PathBuf>,
 }
 
@@ -163,7 +165,11 @@ impl Store {
         match curve {
             Curve::Bls => {
                 let key = BlsKey::generate().map_err(StoreError::Generate)?;
-                self.keep_bls(key, "")
+                let public = key.public();
+                let pubkey = hex::encode(public.as_bytes());
+                let sealed = Keystore::seal(curve, pubkey, &key.to_secret(), self.sealing_password()?);
+                let found = Found::Bls { key: Arc::new(key), derivation_path: String::new(), origin: Origin::Keystore };
+                self.keep("bls", public.to_string(), sealed, found)
             }
             Curve::Secp256k1 => {
                 let key = Secp256k1Key::generate().map_err(StoreError::Generate)?;
@@ -173,16 +179,6 @@ impl Store {
                 self.keep("secp256k1", public.to_string(), sealed, Found::Secp256k1(Arc::new(key)))
             }
         }
-    }
-
-    /// Writes a BLS key as a keystore and serves it.
-    fn keep_bls(&self, key: BlsKey, derivation_path: &str) -> Result<NewKey, StoreError> {
-        let public = key.public();
-        let pubkey = hex::encode(public.as_bytes());
-        let sealed = Keystore::seal(Curve::Bls, pubkey, &key.to_secret(), self.sealing_password()?)
-            .map(|keystore| keystore.with_path(derivation_path));
-        let found = Found::Bls { key: Arc::new(key), derivation_path: derivation_path.to_owned(), readonly: false };
-        self.keep("bls", public.to_string(), sealed, found)
     }
 
     fn keep(
@@ -196,9 +192,16 @@ impl Store {
         let name = format!("{kind}-{}.json", pubkey.trim_start_matches("0x"));
         let _changing = self.changing();
         let path = self.folder.write(&name, &json)?;
-        let file = KeyFile::written(&path, found).map_err(|source| StoreError::Read { path: path.clone(), source })?;
-        self.write().insert(path.clone(), file);
+        self.serve(&path, found, Vec::new())?;
         Ok(NewKey { pubkey, path })
+    }
+
+    /// Serves the key of a file that was just written, while `changing` is held.
+    fn serve(&self, path: &Path, found: Found, names: Vec<PathBuf>) -> Result<(), StoreError> {
+        let file = KeyFile::written(path, found, names)
+            .map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
+        self.write().insert(path.to_owned(), file);
+        Ok(())
     }
 
     fn sealing_password(&self) -> Result<&Password, StoreError> {

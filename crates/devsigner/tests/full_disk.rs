@@ -1,4 +1,5 @@
-//! A vote that cannot be remembered is not signed: the signer on a disk that is full.
+//! The signer on a disk that is full: a vote that cannot be remembered is not signed, and a key that cannot be kept is not
+//! imported.
 //!
 //! The disk is a tiny tmpfs in mounts of the signer's own, so root is needed.
 
@@ -10,7 +11,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use support::manager::{PASSWORD, PUBKEY, cheap, import, statuses};
 use support::{Reply, Signer, typed};
 
 /// Mounts the disk over a folder and becomes the signer: `$1` the folder, `$2` the signer.
@@ -151,4 +153,38 @@ fn a_first_vote_that_cannot_be_saved_names_no_chain_and_makes_no_record() {
     it.make_room();
     assert_eq!(it.sign(&key, &typed::block_of(10, 0xee)).status, 200);
     assert_eq!(it.sign(&key, &typed::block(10)).status, 412);
+}
+
+#[test]
+fn an_import_that_finds_no_room_for_all_of_its_files_leaves_none_and_works_once_there_is() {
+    if !possible("an_import_that_finds_no_room_for_all_of_its_files_leaves_none_and_works_once_there_is") {
+        return;
+    }
+    let it = OnSmallDisk::start();
+    it.fill();
+    let fill = File::options().write(true).open(it.disk.join("fill")).expect("opened");
+    let full = fill.metadata().expect("its length").len();
+    let left = || {
+        let entries = fs::read_dir(it.disk.join("keys")).expect("a folder").map(|entry| entry.expect("an entry"));
+        let files = entries.filter(|entry| entry.file_type().expect("a type").is_file());
+        files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    // Room for as many files: each takes a page.
+    for pages in 0..3 {
+        fill.set_len(full - pages * 4096).expect("cut");
+        let reply = import(&it.signer, &[&cheap()], &[PASSWORD], None);
+        assert_eq!(statuses(&reply.json()), ["error"], "{pages}");
+        let file = ["password", "json", "yaml"][pages as usize];
+        assert!(
+            reply.body.contains(&format!("{PUBKEY}.{file}")) && reply.body.contains("No space left"),
+            "{}",
+            reply.body
+        );
+        assert_eq!(left(), [""; 0], "{pages}");
+        assert_eq!(it.signer.get("/api/v1/eth2/publicKeys").json(), json!([]));
+    }
+    fill.set_len(full - 3 * 4096).expect("cut");
+    assert_eq!(statuses(&import(&it.signer, &[&cheap()], &[PASSWORD], None).json()), ["imported"]);
+    assert_eq!(left().len(), 3);
+    assert_eq!(it.sign(PUBKEY, &typed::randao(1)).status, 200);
 }

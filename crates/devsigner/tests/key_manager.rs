@@ -6,17 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cryfttee_devsigner::keys::{Curve, SecretBytes};
-use cryfttee_devsigner::keystore::{Keystore, Password};
 use serde_json::{Value, json};
-use support::{Reply, Signer, bytes, text, typed, verify};
+use support::manager::{PASSWORD, PUBKEY, cheap, delete, import, statuses};
+use support::{Signer, bytes, text, typed, verify};
 
-/// The password, the salt and the key of the vectors of EIP-2335.
-const PASSWORD: &str = "𝔱𝔢𝔰𝔱𝔭𝔞𝔰𝔰𝔴𝔬𝔯𝔡🔑";
+/// The salt of the vectors of EIP-2335.
 const SALT: &str = "d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3";
-const PUBKEY: &str =
-    "0x9612d7a727c9d0a22e185a1c768478dfe919cada9266988cb32359c11f2b7b27f4ae4040902382ae2910c15e2b420d07";
-
 fn keystore(kdf: &Value, checksum: &str, ciphertext: &str, path: &str) -> Value {
     json!({
         "crypto": {
@@ -54,38 +49,6 @@ fn pbkdf2() -> Value {
         "cee03fde2af33149775b7223e7845e4fb2c8ae1792e5f99fe9ecf474cc8c16ad",
         "m/12381/60/0/0",
     )
-}
-
-/// The same key under the same password, at a cost that every test can pay.
-fn cheap() -> Value {
-    let mut secret = SecretBytes::default();
-    hex::decode_to_slice("000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f", &mut *secret)
-        .expect("hex");
-    let password = Password::new(PASSWORD);
-    let sealed = Keystore::seal(Curve::Bls, PUBKEY[2..].to_owned(), &secret, &password).expect("sealed");
-    serde_json::from_slice(&sealed.to_json().expect("JSON")).expect("JSON")
-}
-
-fn import(signer: &Signer, keystores: &[&Value], passwords: &[&str], signed: Option<&Value>) -> Reply {
-    let keystores: Vec<String> = keystores.iter().map(ToString::to_string).collect();
-    let mut body = json!({ "keystores": keystores, "passwords": passwords });
-    if let Some(signed) = signed {
-        body["slashing_protection"] = json!(signed.to_string());
-    }
-    signer.post("/eth/v1/keystores", &body.to_string())
-}
-
-fn delete(signer: &Signer, keys: &[&str]) -> (Vec<String>, Value) {
-    let headers = [("Content-Type", "application/json")];
-    let reply = signer.send("DELETE", "/eth/v1/keystores", &headers, &json!({ "pubkeys": keys }).to_string());
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    let reply = reply.json();
-    let signed = serde_json::from_str(&text(&reply["slashing_protection"])).expect("JSON in a string");
-    (statuses(&reply), signed)
-}
-
-fn statuses(reply: &Value) -> Vec<String> {
-    reply["data"].as_array().expect("a list").iter().map(|one| text(&one["status"])).collect()
 }
 
 fn interchange(chain: u8, blocks: Value, attestations: Value) -> Value {
@@ -297,12 +260,12 @@ fn a_key_whose_history_cannot_be_told_is_not_deleted() {
 fn a_key_in_two_files_is_deleted_from_both() {
     let folder = tempfile::tempdir().expect("a folder");
     let signer = Signer::start(folder.path());
-    import(&signer, &[&cheap()], &[PASSWORD], None);
+    let key = signer.generate("bls");
     drop(signer);
     let file = folder.path().join(&files(folder.path())[0]);
     fs::copy(&file, folder.path().join("copy.json")).expect("copied");
     let signer = Signer::start(folder.path());
-    assert_eq!(delete(&signer, &[PUBKEY]).0, ["deleted"]);
+    assert_eq!(delete(&signer, &[&key]).0, ["deleted"]);
     drop(signer);
     assert_eq!(Signer::start(folder.path()).get("/api/v1/eth2/publicKeys").json(), json!([]));
 }

@@ -101,12 +101,6 @@ impl Keystore {
         })
     }
 
-    /// The same keystore for a key that was derived by `path`.
-    #[must_use]
-    pub fn with_path(self, path: &str) -> Self {
-        Self { path: path.to_owned(), ..self }
-    }
-
     /// Decrypts the secret.
     ///
     /// # Errors

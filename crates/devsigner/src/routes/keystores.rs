@@ -8,11 +8,10 @@ use super::App;
 use crate::answer::{self, Answer, Refusal};
 use crate::error_text::with_causes;
 use crate::keys::Curve;
-use crate::keystore::Password;
 use crate::options::{Extension, Options};
 use crate::requests::{self, DeleteKeys, ImportKeys, PostKeystores};
 use crate::slashing::{Interchange, SlashingError};
-use crate::store::{Deleted, Imported, NewKey, Store};
+use crate::store::{Deleted, ForeignKeystore, Imported, NewKey, Store};
 
 /// All that stock says of a keystore that it could not take.
 const NOT_IMPORTED: &str = "Error importing keystore: Unable to add validator";
@@ -62,8 +61,8 @@ async fn import(store: &Arc<Store>, keys: ImportKeys, clear: bool) -> Result<Ans
     let signed = keys.slashing_protection.as_deref().filter(|text| !text.is_empty()).map(Interchange::parse);
     let signed = signed.transpose().map_err(|error| Refusal::malformed(with_causes(&error)))?;
     let outcome = elsewhere(store, move |store| {
-        let passwords = keys.passwords.iter().map(|password| Password::new(&password.0));
-        let keystores: Vec<_> = keys.keystores.iter().map(String::as_str).zip(passwords).collect();
+        let pairs = keys.keystores.iter().zip(&keys.passwords);
+        let keystores: Vec<_> = pairs.map(|(json, password)| ForeignKeystore { json, password: &password.0 }).collect();
         store.import(&keystores, signed.as_ref())
     });
     let outcome = outcome.await?.map_err(|error| match error {

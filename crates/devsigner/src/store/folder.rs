@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use super::import::is_keystore_of_import;
 
 /// No honest keystore or password file is longer.
-const MAX_FILE: u64 = 64 * 1024;
+pub(super) const MAX_FILE: u64 = 64 * 1024;
 
 /// The folder, by its absolute path.
 pub(crate) struct Folder(PathBuf);
@@ -43,9 +44,11 @@ impl Folder {
         fs::metadata(&self.0).map(drop).map_err(|source| StoreError::List { path: self.0.clone(), source })
     }
 
-    /// Every keystore in the folder, ordered by name.
+    /// Every keystore in the folder that no import wrote, ordered by name.
     pub(crate) fn keystores(&self) -> Result<Vec<PathBuf>, StoreError> {
-        self.with_extension("json")
+        let mut paths = self.with_extension("json")?;
+        paths.retain(|path| !is_keystore_of_import(path));
+        Ok(paths)
     }
 
     /// Every key file in the folder, ordered by name.

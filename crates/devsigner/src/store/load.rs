@@ -10,8 +10,9 @@ use std::sync::Arc;
 use contract::{BlsPublicKey, TlsPublicKey};
 
 use super::folder::{self, Folder};
+use super::import::ImportedFiles;
 use super::key_file::{self, Entry};
-use super::password_file::StorePassword;
+use super::password_file::{self, StorePassword};
 use super::{LoadedBls, StoreError};
 use crate::keys::bls::BlsKey;
 use crate::keys::secp256k1::Secp256k1Key;
@@ -22,8 +23,19 @@ use crate::options::Serves;
 /// A key that a file has.
 #[derive(Clone)]
 pub(super) enum Found {
-    Bls { key: Arc<BlsKey>, derivation_path: String, readonly: bool },
+    Bls { key: Arc<BlsKey>, derivation_path: String, origin: Origin },
     Secp256k1(Arc<Secp256k1Key>),
+}
+
+/// What a BLS key came from, and so what goes if it is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A key file that somebody else wrote: it stays.
+    KeyFile,
+    /// A keystore under the password of the store.
+    Keystore,
+    /// An import, with three files.
+    Import,
 }
 
 /// A file that was read, and what it had for this process.
@@ -36,9 +48,9 @@ pub(super) struct KeyFile {
 }
 
 impl KeyFile {
-    /// A keystore that was just written here.
-    pub(super) fn written(path: &Path, found: Found) -> io::Result<Self> {
-        Ok(Self { stamp: Stamp::of(path)?, keys: vec![found], names: Vec::new() })
+    /// A file that was just written here.
+    pub(super) fn written(path: &Path, found: Found, names: Vec<PathBuf>) -> io::Result<Self> {
+        Ok(Self { stamp: Stamp::of(path)?, keys: vec![found], names })
     }
 }
 
@@ -107,15 +119,16 @@ impl Loader<'_> {
                 file.names.push(keystore.clone());
             }
         }
+        // With more than one entry, others would go with the key.
+        let import = ImportedFiles::called_as(path).filter(|_| entries.len() == 1);
         for entry in entries {
             match entry {
                 Entry::Raw { curve, secret } => file.keys.extend(self.raw(path, curve, &secret)?),
-                Entry::Keystore { keystore, password } => {
-                    if self.serves.bls() {
-                        let password = super::password_file::read(&password)?;
-                        file.keys.push(open_bls(&keystore, &password, true)?);
-                    }
-                }
+                Entry::Keystore { .. } if !self.serves.bls() => {}
+                Entry::Keystore { keystore, password } => file.keys.push(match &import {
+                    Some((public, files)) if files.are(&keystore, &password) => open_import(public, files)?,
+                    Some(_) | None => open_named(&keystore, &password)?,
+                }),
             }
         }
         Ok(file)
@@ -127,7 +140,7 @@ impl Loader<'_> {
         Ok(match curve {
             Curve::Bls if self.serves.bls() => {
                 let key = Arc::new(BlsKey::from_secret(secret).map_err(no_key)?);
-                Some(Found::Bls { key, derivation_path: String::new(), readonly: true })
+                Some(Found::Bls { key, derivation_path: String::new(), origin: Origin::KeyFile })
             }
             Curve::Secp256k1 if self.serves.secp256k1() => {
                 Some(Found::Secp256k1(Arc::new(Secp256k1Key::from_secret(secret).map_err(no_key)?)))
@@ -137,10 +150,12 @@ impl Loader<'_> {
     }
 
     fn keystore(&self, path: &Path, stamp: Stamp) -> Result<KeyFile, StoreError> {
-        let keystore = parse(path)?;
+        let keystore = parse(path, folder::MAX_FILE)?;
         let keys = match keystore.curve() {
             Curve::Bls if self.serves.bls() => {
-                vec![bls_of(path, &keystore, self.password.of_keystores(self.folder)?, false)?]
+                let key = open_bls(path, &keystore, self.password.of_keystores(self.folder)?)?;
+                check_named(path, &keystore, &key)?;
+                vec![found_bls(key, &keystore, Origin::Keystore)]
             }
             Curve::Secp256k1 if self.serves.secp256k1() => {
                 vec![secp256k1_of(path, &keystore, self.password.of_keystores(self.folder)?)?]
@@ -168,24 +183,52 @@ fn fresh(
 /// The longest key file: thousands of keys fit.
 const MAX_KEY_FILE: u64 = 8 * 1024 * 1024;
 
-fn parse(path: &Path) -> Result<Keystore, StoreError> {
-    let json = folder::read(path)?;
+/// The longest keystore or password of an import: it came in one body.
+const MAX_IMPORTED: u64 = 10 * 1024 * 1024;
+
+fn parse(path: &Path, limit: u64) -> Result<Keystore, StoreError> {
+    let json = folder::read_up_to(path, limit)?;
     Keystore::parse(&json).map_err(|source| StoreError::Open { path: path.to_owned(), source })
 }
 
-fn open_bls(path: &Path, password: &Password, readonly: bool) -> Result<Found, StoreError> {
-    bls_of(path, &parse(path)?, password, readonly)
+/// The key of a keystore that a key file names.
+fn open_named(path: &Path, password: &Path) -> Result<Found, StoreError> {
+    let keystore = parse(path, folder::MAX_FILE)?;
+    let key = open_bls(path, &keystore, &password_file::read(password)?)?;
+    check_named(path, &keystore, &key)?;
+    Ok(found_bls(key, &keystore, Origin::KeyFile))
 }
 
-fn bls_of(path: &Path, keystore: &Keystore, password: &Password, readonly: bool) -> Result<Found, StoreError> {
+/// The same of files that are called as an import's of this key. What was taken in once is taken in again: of any length,
+/// with any password, and whatever key the keystore names.
+fn open_import(public: &BlsPublicKey, files: &ImportedFiles) -> Result<Found, StoreError> {
+    let path = &files.keystore;
+    let keystore = parse(path, MAX_IMPORTED)?;
+    let key = open_bls(path, &keystore, &password_file::read_any(&files.password, MAX_IMPORTED)?)?;
+    if key.public() == *public {
+        return Ok(found_bls(key, &keystore, Origin::Import));
+    }
+    // Not what an import writes: somebody else's hand.
+    check_named(path, &keystore, &key)?;
+    Ok(found_bls(key, &keystore, Origin::KeyFile))
+}
+
+fn found_bls(key: BlsKey, keystore: &Keystore, origin: Origin) -> Found {
+    Found::Bls { key: Arc::new(key), derivation_path: keystore.path().to_owned(), origin }
+}
+
+fn open_bls(path: &Path, keystore: &Keystore, password: &Password) -> Result<BlsKey, StoreError> {
     let secret = keystore.open(password).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-    let key = BlsKey::from_secret(&secret).map_err(|source| StoreError::NoKey { path: path.to_owned(), source })?;
+    BlsKey::from_secret(&secret).map_err(|source| StoreError::NoKey { path: path.to_owned(), source })
+}
+
+fn check_named(path: &Path, keystore: &Keystore, key: &BlsKey) -> Result<(), StoreError> {
     let named = BlsPublicKey::normalise(keystore.pubkey()).ok();
     // The EIP lets a BLS keystore leave its public key out.
     if named != Some(key.public()) && !keystore.pubkey().is_empty() {
         return Err(StoreError::OtherKey { path: path.to_owned(), derived: key.public().to_string() });
     }
-    Ok(Found::Bls { key: Arc::new(key), derivation_path: keystore.path().to_owned(), readonly })
+    Ok(())
 }
 
 fn secp256k1_of(path: &Path, keystore: &Keystore, password: &Password) -> Result<Found, StoreError> {
@@ -212,15 +255,18 @@ impl Index {
         for (path, file) in files {
             for found in &file.keys {
                 match found {
-                    Found::Bls { key, derivation_path, readonly } => {
+                    Found::Bls { key, derivation_path, origin } => {
                         let loaded = bls.entry(key.public()).or_insert_with(|| LoadedBls {
                             key: Arc::clone(key),
                             derivation_path: derivation_path.clone(),
                             readonly: false,
                             files: Vec::new(),
                         });
-                        loaded.readonly |= readonly;
-                        loaded.files.push(path.clone());
+                        match origin {
+                            Origin::KeyFile => loaded.readonly = true,
+                            Origin::Keystore => loaded.files.push(path.clone()),
+                            Origin::Import => loaded.files.extend(ImportedFiles::beside(path).into_paths()),
+                        }
                     }
                     Found::Secp256k1(key) => drop(index.secp256k1.insert(key.public(), Arc::clone(key))),
                 }

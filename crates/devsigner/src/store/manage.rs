@@ -1,16 +1,26 @@
 //! The key manager's changes: keys that come in encrypted under other passwords, and keys that go.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use contract::BlsPublicKey;
 
-use super::load::Index;
+use super::import::ImportedFiles;
+use super::load::{Found, Index, Origin};
 use super::{LoadedBls, Store, StoreError};
 use crate::error_text::with_causes;
 use crate::keys::Curve;
 use crate::keys::bls::BlsKey;
 use crate::keystore::{Keystore, Password};
 use crate::slashing::{Interchange, SlashingError};
+
+/// A keystore that somebody else made.
+#[derive(Clone, Copy)]
+pub struct ForeignKeystore<'a> {
+    /// Its JSON.
+    pub json: &'a str,
+    /// Its password, as it came.
+    pub password: &'a str,
+}
 
 /// What became of a keystore.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +46,7 @@ pub enum Deleted {
     Error(String),
 }
 
-/// What is said of a key that a key file has.
+/// What is said of a key of a key file that somebody else wrote.
 const READONLY: &str = "Unable to delete readonly key";
 
 /// A keystore that was looked at.
@@ -47,8 +57,8 @@ enum Opened {
 }
 
 impl Store {
-    /// Takes in BLS keystores, each with its own password, and what their keys have signed. Each key is encrypted anew
-    /// under the store's password. The answers are in the order of the keystores.
+    /// Takes in BLS keystores, each with its own password, and what their keys have signed. Each is kept as
+    /// it came, with its password and a key file. The answers are in the order of the keystores.
     ///
     /// The watermarks are raised before any key is there, for keys that were there already too; an interchange says
     /// nothing about keys that are not among the keystores.
@@ -57,11 +67,11 @@ impl Store {
     /// [`SlashingError`] when the interchange could not be taken in: then no key was either.
     pub fn import(
         &self,
-        keystores: &[(&str, Password)],
+        keystores: &[ForeignKeystore<'_>],
         signed: Option<&Interchange>,
     ) -> Result<Vec<Imported>, SlashingError> {
         let _importing = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened: Vec<_> = keystores.iter().map(|(json, password)| self.open_foreign(json, password)).collect();
+        let opened: Vec<_> = keystores.iter().map(|keystore| self.open_foreign(*keystore)).collect();
         if let Some(signed) = signed.filter(|signed| !signed.is_silent())
             && let Some(slashing) = &self.slashing
         {
@@ -74,10 +84,10 @@ impl Store {
                 slashing.hold(&public)?.raise(signed)?;
             }
         }
-        Ok(opened.into_iter().map(|opened| self.take_in(opened)).collect())
+        Ok(opened.into_iter().zip(keystores).map(|(opened, keystore)| self.take_in(opened, *keystore)).collect())
     }
 
-    fn open_foreign(&self, json: &str, password: &Password) -> Opened {
+    fn open_foreign(&self, ForeignKeystore { json, password }: ForeignKeystore<'_>) -> Opened {
         let bad = |error: &dyn std::error::Error| Opened::Bad(with_causes(error));
         let keystore = match Keystore::parse(json.as_bytes()) {
             Ok(keystore) => keystore,
@@ -97,7 +107,7 @@ impl Store {
         if self.bls(&named).is_some() {
             return Opened::Known(named);
         }
-        let secret = match keystore.open(password) {
+        let secret = match keystore.open(&Password::new(password)) {
             Ok(secret) => secret,
             Err(error) => return bad(&error),
         };
@@ -109,7 +119,7 @@ impl Store {
         }
     }
 
-    fn take_in(&self, opened: Opened) -> Imported {
+    fn take_in(&self, opened: Opened, keystore: ForeignKeystore<'_>) -> Imported {
         let (key, path) = match opened {
             Opened::New { key, path } => (key, path),
             Opened::Known(_) => return Imported::Duplicate,
@@ -119,14 +129,29 @@ impl Store {
         if self.bls(&key.public()).is_some() {
             return Imported::Duplicate;
         }
-        match self.keep_bls(key, &path) {
-            Ok(_) => Imported::Imported,
+        match self.keep_import(key, path, keystore) {
+            Ok(()) => Imported::Imported,
             Err(error) => Imported::Error(with_causes(&error)),
         }
     }
 
+    /// Writes the files of an imported key and serves it.
+    fn keep_import(
+        &self,
+        key: BlsKey,
+        derivation_path: String,
+        ForeignKeystore { json, password }: ForeignKeystore<'_>,
+    ) -> Result<(), StoreError> {
+        let files = ImportedFiles::of(&self.folder, &key.public());
+        let _changing = self.changing();
+        files.write(&self.folder, json, password)?;
+        let found = Found::Bls { key: Arc::new(key), derivation_path, origin: Origin::Import };
+        self.serve(&files.key_file, found, vec![files.keystore.clone()])
+    }
+
     /// Deletes keys, by their names in any spelling, and tells what they have signed. What a key has signed stays
-    /// known, so that asking again gives it again and importing the key again is safe. A key of a key file stays.
+    /// known, so that asking again gives it again and importing the key again is safe. A key of a key file that somebody
+    /// else wrote stays.
     ///
     /// If nothing was ever signed or imported, the interchange names no chain, as with Web3Signer.
     pub fn delete(&self, names: &[String]) -> (Vec<Deleted>, Interchange) {

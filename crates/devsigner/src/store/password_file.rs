@@ -15,12 +15,15 @@ const NAME: &str = "password";
 
 /// Reads a password that somebody named. That file is never made: a misspelt path must not become a new password.
 pub(super) fn read(path: &Path) -> Result<Password, StoreError> {
-    let content = folder::read(path)?;
-    let password = std::str::from_utf8(&content).map(Password::new);
-    match password {
-        Ok(password) if !password.is_empty() => Ok(password),
-        _ => Err(StoreError::BadPassword { path: path.to_owned() }),
-    }
+    let password = read_any(path, folder::MAX_FILE)?;
+    if password.is_empty() { Err(StoreError::BadPassword { path: path.to_owned() }) } else { Ok(password) }
+}
+
+/// The same for a password that may be empty, as that of an import.
+pub(super) fn read_any(path: &Path, limit: u64) -> Result<Password, StoreError> {
+    let content = folder::read_up_to(path, limit)?;
+    let text = std::str::from_utf8(&content).map_err(|_| StoreError::BadPassword { path: path.to_owned() })?;
+    Ok(Password::new(text))
 }
 
 /// The store's password: the user's, or its own, which is drawn when the first keystore is written.

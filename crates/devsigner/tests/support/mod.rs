@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "a small library, of which each file of tests uses a part")]
 
+pub mod manager;
 pub mod merkle;
 pub mod typed;
 pub mod verify;
