@@ -28,9 +28,9 @@ const DATA: &[u8] = b"cryftgo-tee demo: a TLS payload";
 /// Run the whole system for a few seconds and show each step: no root, no systemd, loopback only.
 ///
 /// Builds the programs, plays systemd's part (listening socket, notify socket, watchdog), starts a
-/// development signer for each kind of key, as strict as a stock Web3Signer, and runs the verifier: it measures the sidecar, launches exactly the measured bytes,
-/// attests it and sets up keys. Then a client signs through the socket and both signatures are verified
-/// with other libraries. Last, one byte of a copy of the sidecar is flipped, and the verifier refuses it.
+/// development signer for each kind of key, as strict as a stock Web3Signer, and runs the verifier: it
+/// measures the sidecar, launches exactly the measured bytes, attests it and sets up keys. Then a client
+/// signs through the socket and both signatures are verified with other libraries. Last, one byte of a copy of the sidecar is flipped, and the verifier refuses it.
 #[derive(clap::Args)]
 pub(crate) struct DemoArgs {
     /// Print one JSON object as the last line of stdout; what is for people goes to stderr.

@@ -45,7 +45,7 @@ pub struct Cli {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub extensions: Vec<Extension>,
 
-    /// How long loading the keys takes longer than it does. The port is closed meanwhile
+    /// Extra time that loading the keys takes at the start; the port stays closed until then
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
     pub load_delay: Duration,
 
@@ -109,7 +109,14 @@ impl Cli {
     /// What to type instead of a command line that does not say which kind of key.
     pub fn two_lines(&self) -> String {
         let keys = self.keys.display();
-        let next = SocketAddr::new(self.listen.ip(), self.listen.port().checked_add(1).unwrap_or_default());
+        let next = SocketAddr::new(
+            self.listen.ip(),
+            match self.listen.port() {
+                // Any free one, for the second process too.
+                0 => 0,
+                port => port.checked_add(1).unwrap_or_default(),
+            },
+        );
         format!(
             "say with --as which kind of key this process serves: as with Web3Signer, it is one kind each. Start both:\n  \
              cryfttee-devsigner --as eth2 --listen {} --keys {keys}\n  \
