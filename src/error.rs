@@ -146,3 +146,6 @@ pub fn one_line(error: &dyn std::error::Error) -> String {
     }
     crate::audit::sanitise(&line)
 }
+
+#[cfg(test)]
+mod tests;

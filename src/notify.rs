@@ -17,7 +17,7 @@ use crate::watch::lifecycle::Word;
 /// systemd listens and could not be told.
 #[derive(Debug, thiserror::Error)]
 #[error("send to NOTIFY_SOCKET")]
-pub struct NotifyError(#[source] io::Error);
+pub struct NotifyError(#[source] pub(crate) io::Error);
 
 /// The notify socket of the service manager, where there is one.
 #[derive(Debug, Clone, Copy)]
