@@ -14,6 +14,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use contract::exit;
+
+use crate::fault::{Fault, Severity};
 pub use inspect::{Effective, Inspection, inspect, inspect_files};
 pub use layers::CommandLine;
 pub use settings::{
@@ -84,6 +87,32 @@ pub enum ConfigError {
         /// What was expected.
         reason: String,
     },
+}
+
+impl Fault for ConfigError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Read { .. }
+            | Self::Syntax { .. }
+            | Self::UnknownKey { .. }
+            | Self::UnknownVariable { .. }
+            | Self::NotPassedOn { .. }
+            | Self::NotText { .. }
+            | Self::Value { .. } => exit::CONFIG,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Read { .. }
+            | Self::Syntax { .. }
+            | Self::UnknownKey { .. }
+            | Self::UnknownVariable { .. }
+            | Self::NotPassedOn { .. }
+            | Self::NotText { .. }
+            | Self::Value { .. } => Severity::Slip,
+        }
+    }
 }
 
 impl Settings {

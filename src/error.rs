@@ -2,6 +2,7 @@
 
 use contract::exit;
 
+use crate::fault::{Fault, Plain, Severity};
 use crate::watch::lifecycle::IllegalTransition;
 use crate::{appraise, attest, config, identity, launch, lock, measure, notify, run, sidecar, tpm, watch};
 
@@ -52,25 +53,27 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+    /// What each stage says of its own error. What has no type of its own is an error of the operating system's.
+    fn of_stage(&self) -> &dyn Fault {
         match self {
-            Self::Config(_) => exit::CONFIG,
-            Self::Sockets(error) => error.exit_code(),
-            Self::Measure(error) => error.exit_code(),
-            Self::Reference(error) => error.exit_code(),
-            // A mark that cannot be read keeps the service down like one that can.
-            Self::Appraise(_) | Self::Locked(_) => exit::INTEGRITY,
-            Self::Watch(finding) => finding.exit_code(),
-            Self::Launch(error) => error.exit_code(),
-            Self::Sidecar(error) => error.exit_code(),
-            Self::Attest(error) => error.exit_code(),
-            Self::Identity(error) => error.exit_code(),
-            Self::Reload(error) => error.exit_code(),
-            Self::Lifecycle(_) => exit::INTERNAL,
-            Self::Budget(_) => exit::CRASH_BUDGET,
-            Self::Notify(_) | Self::Audit(_) | Self::CurrentFolder(_) | Self::Tpm(_) => exit::IO,
-            Self::Signals(_) | Self::Thread(_) => exit::OS,
+            Self::Config(error) => error,
+            Self::Sockets(error) => error,
+            Self::Measure(error) => error,
+            Self::Reference(error) => error,
+            Self::Locked(error) => error,
+            Self::Appraise(refusal) => refusal,
+            Self::Tpm(error) => error,
+            Self::Launch(error) => error,
+            Self::Sidecar(error) => error,
+            Self::Attest(error) => error,
+            Self::Identity(error) => error,
+            Self::Watch(finding) => finding,
+            Self::Reload(error) => error,
+            Self::Lifecycle(error) => error,
+            Self::Budget(error) => error,
+            Self::Notify(error) => error,
+            Self::Audit(_) | Self::CurrentFolder(_) => &Plain(exit::IO),
+            Self::Thread(_) | Self::Signals(_) => &Plain(exit::OS),
         }
     }
 
@@ -98,39 +101,49 @@ impl Error {
         }
     }
 
-    /// Whether this is tampering, found beyond doubt, which locks the service (FAULTS: lock); everything else
-    /// that is refused may be an operator's slip, and a corrected configuration is enough to go on.
-    pub const fn is_tampering(&self) -> bool {
+    /// Whether a look at a process that is gone would end like this: then its end is the reason.
+    pub const fn may_be_absence(&self) -> bool {
         match self {
-            Self::Appraise(refusal) => matches!(
-                refusal,
-                appraise::Refusal::Unknown { .. }
-                    | appraise::Refusal::BrokenSignature { .. }
-                    | appraise::Refusal::NoProgram { .. }
-            ),
-            Self::Launch(error) => {
-                matches!(error, launch::LaunchError::OtherImage { .. } | launch::LaunchError::Unsealed)
-            }
-            Self::Attest(error) => error.is_tampering(),
-            Self::Sidecar(error)
-            | Self::Identity(
-                identity::IdentityError::Generate { source: error, .. } | identity::IdentityError::Prove(error),
-            ) => {
-                matches!(error, sidecar::SidecarError::Forged { .. })
-            }
-            Self::Watch(finding) => finding.is_tampering(),
-            _ => false,
+            Self::Launch(error) => error.may_be_absence(),
+            Self::Watch(finding) => finding.may_be_absence(),
+            Self::Config(_)
+            | Self::Sockets(_)
+            | Self::Measure(_)
+            | Self::Reference(_)
+            | Self::Locked(_)
+            | Self::Appraise(_)
+            | Self::Tpm(_)
+            | Self::Sidecar(_)
+            | Self::Attest(_)
+            | Self::Identity(_)
+            | Self::Reload(_)
+            | Self::Lifecycle(_)
+            | Self::Budget(_)
+            | Self::Notify(_)
+            | Self::Audit(_)
+            | Self::CurrentFolder(_)
+            | Self::Thread(_)
+            | Self::Signals(_) => false,
         }
-    }
-
-    /// Whether another try may go well: the signer or the sidecar is away, and nothing was found to be wrong.
-    pub fn may_pass(&self) -> bool {
-        self.exit_code() == exit::UNAVAILABLE
     }
 
     /// The failure and its causes in one line, outermost first.
     pub fn one_line(&self) -> String {
         one_line(self)
+    }
+}
+
+impl Fault for Error {
+    fn exit_code(&self) -> u8 {
+        self.of_stage().exit_code()
+    }
+
+    fn severity(&self) -> Severity {
+        self.of_stage().severity()
+    }
+
+    fn may_pass(&self) -> bool {
+        self.of_stage().may_pass()
     }
 }
 

@@ -12,6 +12,7 @@ pub use decide::{KeyAction, KeyFault, decide};
 pub use public::{PublicIdentity, Publication, PublishError};
 pub use store::{Records, Saved, Store, StoreError};
 
+use crate::fault::{Fault, Severity};
 use crate::sidecar::{Client, SidecarError};
 use possession::NotPossessed;
 
@@ -33,9 +34,8 @@ pub enum IdentityError {
     Publish(#[from] PublishError),
 }
 
-impl IdentityError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for IdentityError {
+    fn exit_code(&self) -> u8 {
         match self {
             // A signer without any key may be one that has not unlocked its store yet.
             Self::Key { source: KeyFault::Lost { .. }, .. } => exit::UNAVAILABLE,
@@ -44,6 +44,17 @@ impl IdentityError {
             Self::Generate { source, .. } | Self::Prove(source) => source.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Publish(_) => exit::IO,
+        }
+    }
+
+    /// A key that is lost or that is another one may have been moved by an operator.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Generate { source, .. } | Self::Prove(source) => source.severity(),
+            Self::Store(error) => error.severity(),
+            Self::Key { source: KeyFault::Lost { .. } | KeyFault::Mismatch { .. }, .. }
+            | Self::Possession { .. }
+            | Self::Publish(_) => Severity::Slip,
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod diagnostics;
 pub mod durable;
 pub mod error;
 pub mod evidence;
+pub mod fault;
 pub mod identity;
 pub mod launch;
 pub mod lock;

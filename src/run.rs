@@ -22,6 +22,7 @@ use contract::Digest;
 use crate::audit::{Audit, Event};
 use crate::config::{ConfigError, Settings};
 use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::identity::{self, Publication, Store};
 use crate::launch;
 use crate::launch::sockets::{Inherited, Place, Sockets};

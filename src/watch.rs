@@ -358,7 +358,7 @@ enum Meaning {
 /// What a finding really is. A sidecar that ended while it was measured has no image any more: that is a crash, not
 /// tampering. An image that could be measured and is another one is tampering even if the process is gone now.
 async fn explained(child: &mut Child, finding: &Finding) -> Result<Meaning, LaunchError> {
-    if !matches!(finding, Finding::Process(finding) if finding.may_be_absence()) {
+    if !finding.may_be_absence() {
         return Ok(Meaning::Itself);
     }
     if let Some(ended) = child.ended_already().await? {

@@ -11,6 +11,7 @@ use super::manifest::{self, Believed, Floor, ManifestError, Release};
 use super::signature::{self, NoCount};
 use crate::config::{ConfigError, ImageKind, Require, TrustSettings, list_folder};
 use crate::durable;
+use crate::fault::{Fault, Severity};
 use crate::measure::Image;
 
 /// A digest that may run, and who says so.
@@ -69,18 +70,27 @@ pub enum ReferenceError {
     Line { path: PathBuf, line: usize, found: String },
 }
 
-impl ReferenceError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for ReferenceError {
+    fn exit_code(&self) -> u8 {
         match self {
-            Self::Manifest(ManifestError::Refused { .. }) | Self::Unsafe { .. } => exit::INTEGRITY,
+            Self::Unsafe { .. } => exit::INTEGRITY,
             Self::Read { source, .. }
                 if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge) =>
             {
                 exit::DATA
             }
-            Self::Manifest(ManifestError::DamagedFloor { .. }) | Self::Line { .. } => exit::DATA,
-            Self::Manifest(_) | Self::List(_) | Self::Read { .. } | Self::Signatures { .. } => exit::IO,
+            Self::Line { .. } => exit::DATA,
+            Self::Manifest(error) => error.exit_code(),
+            Self::List(_) | Self::Read { .. } | Self::Signatures { .. } => exit::IO,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Manifest(error) => error.severity(),
+            Self::List(_) | Self::Signatures { .. } | Self::Unsafe { .. } | Self::Read { .. } | Self::Line { .. } => {
+                Severity::Slip
+            }
         }
     }
 }

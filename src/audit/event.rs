@@ -339,8 +339,34 @@ impl Event {
             | Self::LibraryReplaced { .. }
             | Self::Mounted { .. }
             | Self::Finding { action: Action::Report | Action::Restart, .. } => Severity::Warning,
-            Self::KeyAdopted { others, .. } if *others > 0 => Severity::Warning,
-            _ => Severity::Notice,
+            Self::KeyAdopted { others: 1.., .. } => Severity::Warning,
+            Self::KeyAdopted { others: 0, .. }
+            | Self::TpmExtended { unaccounted: None, .. }
+            | Self::TrailOpened { clean: true, .. }
+            | Self::SignerDisabled
+            | Self::Measured { .. }
+            | Self::Appraised { .. }
+            | Self::Launched { .. }
+            | Self::Remeasured { .. }
+            | Self::Attested { .. }
+            | Self::TrailClosed
+            | Self::Checkpoint { .. }
+            | Self::SignerReady { .. }
+            | Self::KeyGenerated { .. }
+            | Self::KeyKnown { .. }
+            | Self::Possession { .. }
+            | Self::Ready { .. }
+            | Self::Stopping
+            | Self::Stopped { .. }
+            | Self::Unlocked { .. }
+            | Self::LibraryMapped { .. }
+            | Self::VerifiedAgain { .. }
+            | Self::UpgradeStaged { .. }
+            | Self::Quarantined { .. }
+            | Self::Recovered
+            | Self::ReloadAsked
+            | Self::Reloaded { .. }
+            | Self::Drained { .. } => Severity::Notice,
         }
     }
 }

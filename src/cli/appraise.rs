@@ -10,6 +10,7 @@ use super::{fail, print};
 use crate::appraise::{self, Accepted, Verdict};
 use crate::config::Settings;
 use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::measure::{self, PathCheck};
 
 pub(super) const AFTER_HELP: &str = "\

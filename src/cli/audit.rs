@@ -13,6 +13,7 @@ use super::fail;
 use crate::audit::entry::ReadError;
 use crate::audit::source::SourceError;
 use crate::error::Error;
+use crate::fault::Fault as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -13,6 +13,7 @@ use crate::appraise::manifest::{Floor, examine};
 use crate::clock;
 use crate::config::Settings;
 use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::{fail, print};
 use crate::error::Error;
+use crate::fault::Fault as _;
 use crate::measure;
 
 #[derive(Debug, clap::Args)]

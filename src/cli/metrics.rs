@@ -14,6 +14,7 @@ use super::standing::Known;
 use super::{fail, print};
 use crate::config::Settings;
 use crate::error::Error;
+use crate::fault::Fault as _;
 use crate::launch::sockets::{Inherited, SocketError};
 
 pub(super) const AFTER_HELP: &str = "\

@@ -12,6 +12,7 @@ use super::{fail, print};
 use crate::config::Settings;
 use crate::durable;
 use crate::error::Error;
+use crate::fault::Fault as _;
 use crate::run::{ANSWER, Answer};
 
 pub(super) const AFTER_HELP: &str = "\

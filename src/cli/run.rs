@@ -7,6 +7,7 @@ use super::settings::SettingArgs;
 use crate::audit::Audit;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::fault::Fault as _;
 use crate::launch::sockets::Inherited;
 use crate::run::Failure;
 use crate::watch::lifecycle::Lifecycle;

@@ -9,6 +9,7 @@ use super::{fail, print};
 use crate::audit::{Audit, Event};
 use crate::config::Settings;
 use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::lock::{Lock, LockError};
 
 pub(super) const AFTER_HELP: &str = "\

@@ -18,6 +18,7 @@ use crate::appraise::manifest::{ManifestError, ManifestFault};
 use crate::appraise::{ReferenceError, Refusal};
 use crate::attest::{AttestError, Discrepancy};
 use crate::config::{ConfigError, RestartBudget};
+use crate::fault::Fault as _;
 use crate::identity::possession::NotPossessed;
 use crate::identity::{IdentityError, KeyFault, Publication, StoreError};
 use crate::launch::LaunchError;
@@ -47,8 +48,16 @@ fn holds<E: Debug>(source: &str, name: &str, rows: Vec<Row<E>>, top: impl Fn(E) 
         let error = top(error);
         assert_eq!((error.exit_code(), error.is_tampering()), (exit_code, locks), "{shown} as {error:?}");
         assert_eq!(error.may_pass(), exit_code == UNAVAILABLE, "{shown}");
+        assert_eq!(error.may_be_absence(), would_an_end_explain(&format!("{error:?}")), "{shown}");
     }
     assert_eq!(seen, variants(source, name), "{name}: a variant has no row here, or a row has no variant");
+}
+
+/// What a look at a process that is gone ends with, at a start and while it is watched.
+fn would_an_end_explain(error: &str) -> bool {
+    let look = error.strip_prefix("Launch(").or_else(|| error.strip_prefix("Watch(Process(Image("));
+    look.is_some_and(|look| ["Measure", "ReadSeals", "ReadStatus"].contains(&variant_of(look).as_str()))
+        || ["Watch(Process(Identify(", "Watch(Process(ReadMappings "].iter().any(|begin| error.starts_with(begin))
 }
 
 fn variant_of(text: &str) -> String {

@@ -12,6 +12,7 @@ use crate::audit::{Action, Audit, Event};
 use crate::blocking;
 use crate::config::OnMismatch;
 use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::launch::Child;
 use crate::launch::sockets::Place;
 use crate::notify::Notify;

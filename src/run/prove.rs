@@ -178,12 +178,9 @@ impl Verifier<'_> {
 
 /// What a step that failed really means: a sidecar that ended meanwhile has nothing to look at any more.
 async fn explained(child: &mut Child, error: Error) -> Result<Error, Error> {
-    let may_be_absence = match &error {
-        Error::Launch(error) => error.may_be_absence(),
-        Error::Watch(Finding::Process(finding)) => finding.may_be_absence(),
-        _ => false,
-    };
-    if may_be_absence && let Some(ended) = child.ended_already().await? {
+    if error.may_be_absence()
+        && let Some(ended) = child.ended_already().await?
+    {
         return Ok(LaunchError::EndedEarly(ended).into());
     }
     Ok(match error {

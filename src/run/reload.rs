@@ -16,6 +16,7 @@ use crate::audit::{Action, Event, sanitise};
 use crate::blocking;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::fault::{Fault, Severity};
 use crate::launch::ChildEnvironment;
 use crate::launch::sockets::Place;
 use crate::state::ReloadState;
@@ -38,12 +39,18 @@ pub enum ReloadError {
     OtherIdentity { expected: NodeId, found: NodeId },
 }
 
-impl ReloadError {
-    /// Exit code of the contract, for whoever asked for the reload.
-    pub const fn exit_code(&self) -> u8 {
+impl Fault for ReloadError {
+    /// For whoever asked for the reload.
+    fn exit_code(&self) -> u8 {
         match self {
             Self::NeedsRestart(_) | Self::Ungated => exit::CONFIG,
             Self::OtherIdentity { .. } => exit::INTEGRITY,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::NeedsRestart(_) | Self::Ungated | Self::OtherIdentity { .. } => Severity::Slip,
         }
     }
 }

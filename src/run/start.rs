@@ -15,6 +15,7 @@ use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
 use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::identity::{self, Identity};
 use crate::launch::sockets::Place;
 use crate::launch::{Child, ChildEnvironment, launch};
@@ -214,12 +215,12 @@ impl Verifier<'_> {
 /// What cannot be measured because it is no program is tampering, where reference values say what should
 /// stand there.
 fn judge_unmeasured(settings: &Settings, error: Error) -> Error {
-    let no_program = matches!(&error, Error::Measure(error) if error.is_no_program());
-    let references = appraise::read(&settings.trust, &settings.state_dir);
-    match references {
-        Ok((references, _)) if no_program && !references.values.is_empty() => {
+    let Error::Measure(measured) = &error else { return error };
+    match appraise::read(&settings.trust, &settings.state_dir) {
+        Ok((references, _)) if measured.is_no_program() && !references.values.is_empty() => {
             Error::Appraise(appraise::Refusal::NoProgram { reason: error.one_line() })
         }
-        _ => error,
+        // None says so, or none could be read: then that is all that is known.
+        Ok(_) | Err(_) => error,
     }
 }

@@ -9,6 +9,7 @@ use contract::{Digest, exit};
 
 use crate::appraise::ReferenceValue;
 use crate::config::Mappings;
+use crate::fault::{Fault, Severity};
 use crate::launch::{self, LaunchError};
 use crate::measure::mappings::{self, Backing, Executable, FileId, Library, LibraryError, Mapping};
 use crate::measure::{ImageFacts, PathCheck};
@@ -62,6 +63,34 @@ pub enum MappingFinding {
     UnknownLibrary { path: PathBuf, digest: Digest },
 }
 
+impl Fault for MappingFinding {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Anonymous { .. }
+            | Self::Writable { .. }
+            | Self::TooMany
+            | Self::Forked { .. }
+            | Self::Patched { .. }
+            | Self::LibraryChanged { .. }
+            | Self::Unaccounted { .. }
+            | Self::UnknownLibrary { .. } => exit::INTEGRITY,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Anonymous { .. }
+            | Self::Writable { .. }
+            | Self::TooMany
+            | Self::Forked { .. }
+            | Self::Patched { .. }
+            | Self::LibraryChanged { .. }
+            | Self::Unaccounted { .. }
+            | Self::UnknownLibrary { .. } => Severity::Tampering,
+        }
+    }
+}
+
 const JIT_HINT: &str = "; a sidecar that compiles code while it runs needs watch.mappings = \"report\"";
 
 impl MappingFinding {
@@ -93,31 +122,33 @@ impl MappingFinding {
     }
 }
 
-impl ProcessFinding {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for ProcessFinding {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Image(error) => error.exit_code(),
-            Self::OtherFile | Self::ExecutedAnew { .. } | Self::Headless { .. } | Self::Mapping(_) => exit::INTEGRITY,
+            Self::Mapping(finding) => finding.exit_code(),
+            Self::OtherFile | Self::ExecutedAnew { .. } | Self::Headless { .. } => exit::INTEGRITY,
             Self::Identify(_) | Self::ReadMappings { .. } => exit::OS,
             Self::Outdated { .. } => exit::UNAVAILABLE,
             Self::MeasureLibrary { .. } => exit::IO,
         }
     }
 
-    /// Whether the running sidecar is beyond doubt not what was appraised.
-    pub const fn is_tampering(&self) -> bool {
+    /// Tampering: the running sidecar is beyond doubt not what was appraised.
+    fn severity(&self) -> Severity {
         match self {
-            Self::Image(error) => {
-                matches!(error, LaunchError::OtherImage { .. } | LaunchError::Unsealed | LaunchError::NotConfined(_))
-            }
-            Self::OtherFile | Self::ExecutedAnew { .. } | Self::Headless { .. } | Self::Mapping(_) => true,
+            // Not as at a start: what is found here was in order then.
+            Self::Image(error) => error.severity_once_confined(),
+            Self::Mapping(finding) => finding.severity(),
+            Self::OtherFile | Self::ExecutedAnew { .. } | Self::Headless { .. } => Severity::Tampering,
             Self::Identify(_) | Self::ReadMappings { .. } | Self::Outdated { .. } | Self::MeasureLibrary { .. } => {
-                false
+                Severity::Slip
             }
         }
     }
+}
 
+impl ProcessFinding {
     /// Whether a look at a process that is gone would end like this.
     pub const fn may_be_absence(&self) -> bool {
         match self {
@@ -128,6 +159,21 @@ impl ProcessFinding {
             | Self::Headless { .. }
             | Self::Mapping(_)
             | Self::Outdated { .. }
+            | Self::MeasureLibrary { .. } => false,
+        }
+    }
+
+    /// Whether a new sidecar is all it takes.
+    pub const fn is_mended_by_a_restart(&self) -> bool {
+        match self {
+            Self::Outdated { .. } => true,
+            Self::Image(_)
+            | Self::OtherFile
+            | Self::ExecutedAnew { .. }
+            | Self::Headless { .. }
+            | Self::Identify(_)
+            | Self::ReadMappings { .. }
+            | Self::Mapping(_)
             | Self::MeasureLibrary { .. } => false,
         }
     }
