@@ -34,7 +34,6 @@
 //! Every answer carries the names of the contract and those of cryfttee 0.4 side by side. Requests are understood
 //! in either. `{keyHandle, message}`, the 0.4 form of a BLS request, has no type and is signed as type `RAW`;
 //! `{keyHandle, digest}`, its TLS form, is signed as it is (64 bytes r‖s), which needs the signer's extension.
-#![deny(unsafe_code)]
 
 use std::sync::Arc;
 
