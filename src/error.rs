@@ -3,8 +3,8 @@
 use contract::exit;
 
 use crate::fault::{Fault, Plain, Severity};
-use crate::watch::lifecycle::IllegalTransition;
-use crate::{appraise, attest, config, identity, launch, lock, measure, notify, run, sidecar, tpm, watch};
+use crate::lifecycle::IllegalTransition;
+use crate::{appraise, attest, config, identity, launch, lock, measure, notify, run, sidecar, text, tpm, watch};
 
 /// Why the verifier stopped.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +129,7 @@ impl Error {
 
     /// The failure and its causes in one line, outermost first.
     pub fn one_line(&self) -> String {
-        one_line(self)
+        text::one_line(self)
     }
 }
 
@@ -145,19 +145,6 @@ impl Fault for Error {
     fn may_pass(&self) -> bool {
         self.of_stage().may_pass()
     }
-}
-
-/// An error and its causes, separated by colons, without control characters: some of it may be text that
-/// the sidecar chose.
-pub fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    crate::audit::sanitise(&line)
 }
 
 #[cfg(test)]

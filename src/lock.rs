@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use contract::exit;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::sanitise;
 use crate::fault::{Fault, Severity};
+use crate::text::sanitise;
 use crate::{clock, durable};
 
 const MARK: &str = "tampered";

@@ -12,9 +12,9 @@ use contract::exit;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sd_notify::NotifyState;
 
-use crate::audit::sanitise;
 use crate::fault::{Fault, Severity};
-use crate::watch::lifecycle::Word;
+use crate::lifecycle::Word;
+use crate::text::sanitise;
 
 /// systemd listens and could not be told.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ mod files;
 mod finding;
 mod health;
 mod inspect;
-pub mod lifecycle;
+mod process;
 mod quarantine;
 
 use std::collections::VecDeque;
@@ -28,7 +28,8 @@ pub use disk::{DiskCheck, OnDisk};
 pub use files::{Hint, Hints, mounts_over};
 pub use finding::Finding;
 pub use health::{Asking, Change, Health, HealthSettings, Keys};
-pub use inspect::{Inspector, Looked, MappingFinding, ProcessFinding, Rules};
+pub use inspect::{Inspector, Looked, Rules};
+pub use process::{MappingFinding, ProcessFinding};
 pub use quarantine::{Evidence, Gathering, forget_oldest};
 
 use crate::blocking;

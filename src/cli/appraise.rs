@@ -9,9 +9,10 @@ use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::appraise::{self, Accepted, Verdict};
 use crate::config::Settings;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::fault::Fault as _;
 use crate::measure::{self, PathCheck};
+use crate::text::one_line;
 
 pub(super) const AFTER_HELP: &str = "\
 Nothing is started and nothing is written. Exit codes: 0 it may run, 77 it may not, 65 and 74 something could

@@ -12,8 +12,9 @@ use crate::appraise::ReferenceError;
 use crate::appraise::manifest::{Floor, examine};
 use crate::clock;
 use crate::config::Settings;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::fault::Fault as _;
+use crate::text::one_line;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -56,7 +57,7 @@ fn verify(args: &Verify) -> Result<ExitCode, Error> {
     let mut lines = Vec::new();
     for check in &checks {
         match &check.outcome {
-            Ok(found) => lines.push(format!("ok     {:<11} {}", check.name, crate::audit::sanitise(found))),
+            Ok(found) => lines.push(format!("ok     {:<11} {}", check.name, crate::text::sanitise(found))),
             Err(fault) => {
                 believed = false;
                 lines.push(format!("WRONG  {:<11} {}", check.name, one_line(fault)));
@@ -64,7 +65,7 @@ fn verify(args: &Verify) -> Result<ExitCode, Error> {
         }
     }
     for release in manifest.iter().flat_map(|manifest| &manifest.releases) {
-        lines.push(format!("       release     {} {}", crate::audit::sanitise(&release.version), release.hash));
+        lines.push(format!("       release     {} {}", crate::text::sanitise(&release.version), release.hash));
     }
     for revoked in manifest.iter().flat_map(|manifest| &manifest.revoked) {
         lines.push(format!("       revoked     {revoked}"));

@@ -60,7 +60,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
             if answer.done {
                 return print(&answer.message);
             }
-            eprintln!("cryftgo-tee: {}", crate::audit::sanitise(&answer.message));
+            eprintln!("cryftgo-tee: {}", crate::text::sanitise(&answer.message));
             return ExitCode::from(exit::UNAVAILABLE);
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -9,8 +9,8 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::fault::Fault as _;
 use crate::launch::sockets::Inherited;
+use crate::lifecycle::Lifecycle;
 use crate::run::Failure;
-use crate::watch::lifecycle::Lifecycle;
 
 pub(super) const AFTER_HELP: &str = "\
 Settings come from, strongest first: flags, environment, /run/cryftgo-tee, /etc/cryftgo-tee,

@@ -8,9 +8,10 @@ use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::audit::{Audit, Event};
 use crate::config::Settings;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::fault::Fault as _;
 use crate::lock::{Lock, LockError};
+use crate::text::one_line;
 
 pub(super) const AFTER_HELP: &str = "\
 Find out first how another binary came to stand there, or another process to answer: journalctl -u cryftgo-tee
@@ -52,5 +53,5 @@ fn unlock(args: &Args) -> Result<ExitCode, Error> {
     audit.record(&Event::Unlocked { reason: reason.to_owned(), finding: finding.clone() });
     audit.close().map_err(Error::Audit)?;
     lock.clear()?;
-    Ok(print(&format!("unlocked; it was locked because {}", crate::audit::sanitise(&finding))))
+    Ok(print(&format!("unlocked; it was locked because {}", crate::text::sanitise(&finding))))
 }

@@ -23,6 +23,7 @@ use crate::identity::possession::NotPossessed;
 use crate::identity::{IdentityError, KeyFault, Publication, StoreError};
 use crate::launch::LaunchError;
 use crate::launch::sockets::SocketError;
+use crate::lifecycle::{Event as Life, IllegalTransition, State};
 use crate::lock::LockError;
 use crate::measure::MeasureError;
 use crate::measure::mappings::LibraryError;
@@ -31,7 +32,6 @@ use crate::run::ReloadError;
 use crate::sidecar::{Forged, SidecarError};
 use crate::sys::{SpawnError, Step};
 use crate::tpm::TpmError;
-use crate::watch::lifecycle::{Event as Life, IllegalTransition, State};
 use crate::watch::{Finding, MappingFinding, ProcessFinding, RestartLog};
 
 const LOCKS: bool = true;
@@ -126,7 +126,7 @@ fn each_error_of_measuring_and_launching_means_what_it_meant() {
 fn each_error_of_the_appraisal_and_the_lock_means_what_it_meant() {
     let read = |kind: io::ErrorKind| ReferenceError::Read { path: path(), source: kind.into() };
     let rows = vec![
-        (ReferenceError::List(ConfigError::Read { path: path(), source: source() }), IO, SLIP),
+        (ReferenceError::List { path: path(), source: source() }, IO, SLIP),
         (ReferenceError::Manifest(ManifestError::Read { path: path(), source: source() }), IO, SLIP),
         (ReferenceError::Signatures { path: path(), source: source() }, IO, SLIP),
         (ReferenceError::Unsafe { path: path(), why: text() }, INTEGRITY, SLIP),
@@ -236,7 +236,7 @@ fn each_finding_of_the_watch_means_what_it_meant() {
         (Finding::TooSlow(Duration::ZERO), OS, SLIP),
     ];
     holds(include_str!("../watch/finding.rs"), "Finding", rows, Error::from);
-    let inspect_source = include_str!("../watch/inspect.rs");
+    let process_source = include_str!("../watch/process.rs");
     let rows = vec![
         (ProcessFinding::Image(LaunchError::Unsealed), INTEGRITY, LOCKS),
         (ProcessFinding::OtherFile, INTEGRITY, LOCKS),
@@ -248,7 +248,7 @@ fn each_finding_of_the_watch_means_what_it_meant() {
         (ProcessFinding::Outdated { path: path() }, UNAVAILABLE, SLIP),
         (ProcessFinding::MeasureLibrary { path: path(), source: source() }, IO, SLIP),
     ];
-    holds(inspect_source, "ProcessFinding", rows, |finding| Finding::from(finding).into());
+    holds(process_source, "ProcessFinding", rows, |finding| Finding::from(finding).into());
     let image = |error| Finding::from(ProcessFinding::from(error)).into();
     holds(include_str!("../launch.rs"), "LaunchError", launch(true), image);
     let measured = |error| Finding::from(ProcessFinding::from(LaunchError::from(error))).into();
@@ -265,7 +265,7 @@ fn each_finding_of_the_watch_means_what_it_meant() {
         (MappingFinding::UnknownLibrary { path: path(), digest: DIGEST }, INTEGRITY, LOCKS),
     ];
     let mapping = |finding| Finding::from(ProcessFinding::from(finding)).into();
-    holds(inspect_source, "MappingFinding", rows, mapping);
+    holds(process_source, "MappingFinding", rows, mapping);
 }
 
 #[test]

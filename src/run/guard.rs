@@ -17,13 +17,14 @@ use super::start::Sidecar;
 use super::{Verifier, shown, status};
 use crate::audit::Event;
 use crate::config::Settings;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::launch::sockets::Place;
 use crate::launch::{LaunchError, Stopped};
+use crate::lifecycle::Event as Life;
 use crate::notify::{self, Notify};
 use crate::state::CheckState;
 use crate::sys;
-use crate::watch::lifecycle::Event as Life;
+use crate::text::one_line;
 use crate::watch::{Asking, DiskCheck, Health, Hints, Keys, OnDisk, Outcome, Seen, Watch, effective_interval};
 
 /// A sidecar was lost, in these words, and is to be started again.

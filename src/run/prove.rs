@@ -14,13 +14,14 @@ use crate::attest::attest;
 use crate::audit::Event;
 use crate::blocking;
 use crate::config::{OnAuditFailure, Settings};
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::identity::{self, Identity, Saved};
 use crate::launch::{self, Child, LaunchError};
+use crate::lifecycle::Event as Life;
 use crate::measure::ImageFacts;
 use crate::notify::Notify;
 use crate::sidecar::Client;
-use crate::watch::lifecycle::Event as Life;
+use crate::text::one_line;
 use crate::watch::{Finding, Inspector, Rules};
 
 /// What is known of a sidecar that passed.

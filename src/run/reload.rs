@@ -12,15 +12,16 @@ use super::Verifier;
 use super::guard::{Draining, Guarded, hints, interval};
 use super::start::{Attempt, Facts, Sidecar};
 use crate::appraise;
-use crate::audit::{Action, Event, sanitise};
+use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::fault::{Fault, Severity};
 use crate::launch::ChildEnvironment;
 use crate::launch::sockets::Place;
+use crate::lifecycle::{Event as Life, Lifecycle};
 use crate::state::ReloadState;
-use crate::watch::lifecycle::{Event as Life, Lifecycle};
+use crate::text::sanitise;
 use crate::watch::{OnDisk, Rules};
 use crate::{clock, durable};
 
@@ -167,7 +168,7 @@ impl Verifier<'_> {
     fn publish_again(&self, serving: &Sidecar) {
         let Sidecar { identity, digest, evidence, .. } = serving;
         if let Err(error) = self.publication.publish(identity, *digest, &evidence.cryfttee_version) {
-            tracing::error!(error = crate::error::one_line(&error), "publish who serves");
+            tracing::error!(error = crate::text::one_line(&error), "publish who serves");
         }
     }
 

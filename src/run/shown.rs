@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Verifier;
 use super::guard::{Guarded, interval};
 use super::start::Sidecar;
-use crate::audit::sanitise;
 use crate::state::{CheckState, DiskState, Moment, NodeState, SidecarState, SignerState, State};
+use crate::text::sanitise;
 use crate::watch::OnDisk;
 
 impl Verifier<'_> {

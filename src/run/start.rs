@@ -14,15 +14,16 @@ use crate::appraise::{self, Appraised, appraise};
 use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::fault::Fault as _;
 use crate::identity::{self, Identity};
 use crate::launch::sockets::Place;
 use crate::launch::{Child, ChildEnvironment, launch};
+use crate::lifecycle::{Event as Life, Lifecycle};
 use crate::measure::{self, Image, PathCheck, Progress};
 use crate::notify::Notify;
 use crate::sidecar::{Client, Peer};
-use crate::watch::lifecycle::{Event as Life, Lifecycle};
+use crate::text::one_line;
 use crate::watch::{Inspector, Looked, mounts_over};
 
 /// One way through the steps.

@@ -8,7 +8,8 @@ use super::Verifier;
 use crate::audit::Event;
 use crate::blocking;
 use crate::config::{Settings, TpmMode};
-use crate::error::{Error, one_line};
+use crate::error::Error;
+use crate::text::one_line;
 use crate::tpm::{self, Extended, TpmError};
 
 impl Verifier<'_> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contract::exit;
 
-use super::inspect::ProcessFinding;
+use super::process::ProcessFinding;
 use crate::fault::{Fault, Severity};
 use crate::sidecar::SidecarError;
 

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::error::one_line;
 use crate::sidecar::{Client, SidecarError};
+use crate::text::one_line;
 
 /// How often to ask, and how much is forgiven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,9 +15,10 @@ use crate::appraise::{self, Accepted, Verdict};
 use crate::cli::standing::{Known, Mark};
 use crate::clock;
 use crate::config::{ImageKind, Settings};
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::measure::{self, Progress};
 use crate::sys::probe;
+use crate::text::one_line;
 
 /// Everything that is judged.
 pub(super) struct Facts {
