@@ -7,6 +7,7 @@ mod call;
 mod completion;
 mod config;
 mod doctor;
+mod error;
 mod evidence;
 mod healthcheck;
 mod identity;

@@ -20,7 +20,6 @@ pub mod config;
 pub mod diagnostics;
 pub mod dropins;
 pub mod durable;
-pub mod error;
 pub mod evidence;
 pub mod fault;
 pub mod identity;

@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod denied;
+mod error;
 mod finding;
 mod guard;
 mod prove;
@@ -21,7 +22,6 @@ use contract::Digest;
 
 use crate::audit::{Audit, Event};
 use crate::config::{ConfigError, Settings};
-use crate::error::Error;
 use crate::fault::Fault as _;
 use crate::identity::{self, Publication, Store};
 use crate::launch;
@@ -33,6 +33,7 @@ use crate::state::Board;
 use crate::sys::{self, RunAs};
 use crate::text::one_line;
 use crate::watch::{self, Evidence, RestartLog};
+pub use error::Error;
 use guard::Lost;
 pub use reload::{ANSWER, Answer, ReloadError};
 pub(crate) use shown::without_secrets;

@@ -9,11 +9,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use contract::exit;
 
+use super::error::CommandError;
 use super::fail;
 use crate::audit::entry::ReadError;
 use crate::audit::source::SourceError;
-use crate::error::Error;
-use crate::fault::Fault as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -38,7 +37,7 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 enum AuditError {
     #[error(transparent)]
-    Settings(#[from] Error),
+    Settings(#[from] CommandError),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("{of}")]

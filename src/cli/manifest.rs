@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use contract::exit;
 
+use super::error::CommandError;
 use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::appraise::ReferenceError;
 use crate::appraise::manifest::{Floor, examine};
 use crate::clock;
 use crate::config::Settings;
-use crate::error::Error;
-use crate::fault::Fault as _;
 use crate::text::one_line;
 
 #[derive(Debug, clap::Args)]
@@ -48,7 +47,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
     }
 }
 
-fn verify(args: &Verify) -> Result<ExitCode, Error> {
+fn verify(args: &Verify) -> Result<ExitCode, CommandError> {
     let settings = Settings::load(args.settings.command_line())?;
     let floor = Floor::load(&settings.state_dir).map_err(ReferenceError::from)?;
     let now = clock::now().max(floor.last_known_time);

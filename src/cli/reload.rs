@@ -7,12 +7,11 @@ use contract::exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::error::CommandError;
 use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::config::Settings;
 use crate::durable;
-use crate::error::Error;
-use crate::fault::Fault as _;
 use crate::run::{ANSWER, Answer};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -36,7 +35,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
     let settings = match Settings::load(args.settings.command_line()) {
         Ok(settings) => settings,
         Err(error) => {
-            let error = Error::from(error);
+            let error = CommandError::from(error);
             return fail(&error, error.exit_code());
         }
     };

@@ -7,11 +7,11 @@ use std::time::Duration;
 use contract::Digest;
 
 use super::Verifier;
+use super::error::Error;
 use super::guard::{Guarded, Judged, Lost};
 use crate::audit::{Action, Audit, Event};
 use crate::blocking;
 use crate::config::OnMismatch;
-use crate::error::Error;
 use crate::fault::Fault as _;
 use crate::launch::Child;
 use crate::launch::sockets::Place;

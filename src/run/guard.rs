@@ -11,13 +11,13 @@ use contract::Digest;
 use tokio::task::JoinHandle;
 
 use super::denied::Denied;
+use super::error::Error;
 use super::reload::Reloaded;
 use super::signals::{Asked, Signals};
 use super::start::Sidecar;
 use super::{Verifier, shown, status};
 use crate::audit::Event;
 use crate::config::Settings;
-use crate::error::Error;
 use crate::launch::sockets::Place;
 use crate::launch::{LaunchError, Stopped};
 use crate::lifecycle::Event as Life;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use contract::Digest;
 use contract::wire::{Attestation, StakingStatus};
 
+use super::error::Error;
 use super::reload::ReloadError;
 use super::start::Attempt;
 use super::{Verifier, status};
@@ -14,7 +15,6 @@ use crate::attest::attest;
 use crate::audit::Event;
 use crate::blocking;
 use crate::config::{OnAuditFailure, Settings};
-use crate::error::Error;
 use crate::identity::{self, Identity, Saved};
 use crate::launch::{self, Child, LaunchError};
 use crate::lifecycle::Event as Life;

@@ -9,13 +9,13 @@ use contract::exit;
 use serde::Serialize;
 
 use super::Verifier;
+use super::error::Error;
 use super::guard::{Draining, Guarded, hints, interval};
 use super::start::{Attempt, Facts, Sidecar};
 use crate::appraise;
 use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
-use crate::error::Error;
 use crate::fault::{Fault, Severity};
 use crate::launch::ChildEnvironment;
 use crate::launch::sockets::Place;

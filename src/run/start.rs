@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use contract::Digest;
 use contract::wire::Attestation;
 
+use super::error::Error;
 use super::prove::Proved;
 use super::{Verifier, status};
 use crate::appraise::{self, Appraised, appraise};
 use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
-use crate::error::Error;
 use crate::fault::Fault as _;
 use crate::identity::{self, Identity};
 use crate::launch::sockets::Place;

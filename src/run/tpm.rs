@@ -5,10 +5,10 @@ use std::io;
 use contract::Digest;
 
 use super::Verifier;
+use super::error::Error;
 use crate::audit::Event;
 use crate::blocking;
 use crate::config::{Settings, TpmMode};
-use crate::error::Error;
 use crate::text::one_line;
 use crate::tpm::{self, Extended, TpmError};
 

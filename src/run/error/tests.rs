@@ -13,6 +13,7 @@ use contract::{BlsPublicKey, NodeId};
 
 use samples::{DIGEST, launch, measure, path, sidecar, source, text, unsafe_path};
 
+use super::super::reload::ReloadError;
 use super::Error;
 use crate::appraise::manifest::{ManifestError, ManifestFault};
 use crate::appraise::{ReferenceError, Refusal};
@@ -28,7 +29,6 @@ use crate::lock::LockError;
 use crate::measure::MeasureError;
 use crate::measure::mappings::LibraryError;
 use crate::notify::NotifyError;
-use crate::run::ReloadError;
 use crate::sidecar::{Forged, SidecarError};
 use crate::sys::{SpawnError, Step};
 use crate::tpm::TpmError;
@@ -84,7 +84,7 @@ fn each_error_of_the_configuration_and_the_sockets_means_what_it_meant() {
         (ConfigError::NotText { name: text() }, CONFIG, SLIP),
         (ConfigError::Value { key, origin, reason }, CONFIG, SLIP),
     ];
-    holds(include_str!("../config.rs"), "ConfigError", rows, Error::from);
+    holds(include_str!("../../config.rs"), "ConfigError", rows, Error::from);
     let rows = vec![
         (SocketError::None, CONFIG, SLIP),
         (SocketError::Count(2), CONFIG, SLIP),
@@ -98,28 +98,28 @@ fn each_error_of_the_configuration_and_the_sockets_means_what_it_meant() {
         (SocketError::OpenSocket { path: path() }, CONFIG, SLIP),
         (SocketError::Control { path: path(), source: source() }, IO, SLIP),
     ];
-    holds(include_str!("../launch/sockets.rs"), "SocketError", rows, Error::from);
+    holds(include_str!("../../launch/sockets.rs"), "SocketError", rows, Error::from);
 }
 
 #[test]
 fn each_error_of_measuring_and_launching_means_what_it_meant() {
-    let path_source = include_str!("../measure/path.rs");
+    let path_source = include_str!("../../measure/path.rs");
     holds(path_source, "UnsafePath", unsafe_path(), |error| MeasureError::from(error).into());
     holds(path_source, "UnsafePath", unsafe_path(), |error| LaunchError::from(MeasureError::from(error)).into());
-    let measure_source = include_str!("../measure.rs");
+    let measure_source = include_str!("../../measure.rs");
     holds(measure_source, "MeasureError", measure(), Error::from);
     holds(measure_source, "MeasureError", measure(), |error| LaunchError::from(error).into());
     let not_allowed = |source| LaunchError::NotAllowed { pid: 1, source }.into();
     let rows = measure().into_iter().map(|(error, ..)| (error, CONFIG, SLIP)).collect();
     holds(measure_source, "MeasureError", rows, not_allowed);
-    holds(include_str!("../launch.rs"), "LaunchError", launch(false), Error::from);
+    holds(include_str!("../../launch.rs"), "LaunchError", launch(false), Error::from);
     let rows = vec![
         (SpawnError::Prepare(source()), OS, SLIP),
         (SpawnError::Fork(source()), OS, SLIP),
         (SpawnError::Child(Step::SetUid, source()), OS, SLIP),
         (SpawnError::Vanished, OS, SLIP),
     ];
-    holds(include_str!("../sys/spawn.rs"), "SpawnError", rows, |error| LaunchError::from(error).into());
+    holds(include_str!("../../sys/spawn.rs"), "SpawnError", rows, |error| LaunchError::from(error).into());
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn each_error_of_the_appraisal_and_the_lock_means_what_it_meant() {
         (read(io::ErrorKind::FileTooLarge), DATA, SLIP),
         (ReferenceError::Line { path: path(), line: 1, found: text() }, DATA, SLIP),
     ];
-    holds(include_str!("../appraise/reference.rs"), "ReferenceError", rows, Error::from);
+    holds(include_str!("../../appraise/reference.rs"), "ReferenceError", rows, Error::from);
     let refused = ManifestError::Refused { path: path(), source: ManifestFault::Shape(text()) };
     let rows = vec![
         (ManifestError::Read { path: path(), source: source() }, IO, SLIP),
@@ -145,7 +145,7 @@ fn each_error_of_the_appraisal_and_the_lock_means_what_it_meant() {
         (refused, INTEGRITY, SLIP),
     ];
     let top = |error| ReferenceError::from(error).into();
-    holds(include_str!("../appraise/manifest.rs"), "ManifestError", rows, top);
+    holds(include_str!("../../appraise/manifest.rs"), "ManifestError", rows, top);
     let rows = vec![
         (Refusal::NoReference { measured: DIGEST }, INTEGRITY, SLIP),
         (Refusal::Revoked { measured: DIGEST }, INTEGRITY, SLIP),
@@ -153,19 +153,19 @@ fn each_error_of_the_appraisal_and_the_lock_means_what_it_meant() {
         (Refusal::NoProgram { reason: text() }, INTEGRITY, LOCKS),
         (Refusal::Unknown { measured: DIGEST, known: Vec::new() }, INTEGRITY, LOCKS),
     ];
-    holds(include_str!("../appraise.rs"), "Refusal", rows, Error::from);
+    holds(include_str!("../../appraise.rs"), "Refusal", rows, Error::from);
     let rows = vec![
         (LockError::Locked { found: text() }, INTEGRITY, SLIP),
         (LockError::Read { path: path(), source: source() }, INTEGRITY, SLIP),
         (LockError::Write { path: path(), source: source() }, INTEGRITY, SLIP),
         (LockError::Remove { path: path(), source: source() }, INTEGRITY, SLIP),
     ];
-    holds(include_str!("../lock.rs"), "LockError", rows, Error::from);
+    holds(include_str!("../../lock.rs"), "LockError", rows, Error::from);
 }
 
 #[test]
 fn each_error_of_the_attestation_means_what_it_meant() {
-    let sidecar_source = include_str!("../sidecar/error.rs");
+    let sidecar_source = include_str!("../../sidecar/error.rs");
     holds(sidecar_source, "SidecarError", sidecar(), Error::from);
     // Evidence that cannot be read is evidence that does not match.
     let asked = |(error, exit_code, locks): Row<SidecarError>| match error {
@@ -174,7 +174,7 @@ fn each_error_of_the_attestation_means_what_it_meant() {
     };
     let rows = sidecar().into_iter().map(asked).collect();
     holds(sidecar_source, "SidecarError", rows, |error| AttestError::from(error).into());
-    let attest_source = include_str!("../attest.rs");
+    let attest_source = include_str!("../../attest.rs");
     let rows = vec![
         (AttestError::Nonce(source()), OS, SLIP),
         (AttestError::Ask(SidecarError::NotReady(text())), UNAVAILABLE, SLIP),
@@ -192,7 +192,7 @@ fn each_error_of_the_attestation_means_what_it_meant() {
 
 #[test]
 fn each_error_of_the_identity_means_what_it_meant() {
-    let sidecar_source = include_str!("../sidecar/error.rs");
+    let sidecar_source = include_str!("../../sidecar/error.rs");
     let generate = |source| IdentityError::Generate { kind: "BLS", source }.into();
     holds(sidecar_source, "SidecarError", sidecar(), generate);
     holds(sidecar_source, "SidecarError", sidecar(), |error| IdentityError::Prove(error).into());
@@ -207,11 +207,11 @@ fn each_error_of_the_identity_means_what_it_meant() {
         (IdentityError::Possession { key, source: NotPossessed::Wrong }, INTEGRITY, SLIP),
         (IdentityError::Publish(not_published), IO, SLIP),
     ];
-    holds(include_str!("../identity.rs"), "IdentityError", rows, Error::from);
+    holds(include_str!("../../identity.rs"), "IdentityError", rows, Error::from);
     let rows =
         vec![(lost(), UNAVAILABLE, SLIP), (KeyFault::Mismatch { saved: text(), available: text() }, INTEGRITY, SLIP)];
     let top = |source| IdentityError::Key { kind: "BLS", source }.into();
-    holds(include_str!("../identity/decide.rs"), "KeyFault", rows, top);
+    holds(include_str!("../../identity/decide.rs"), "KeyFault", rows, top);
     let rows = vec![
         (StoreError::Folder { path: path(), source: source() }, IO, SLIP),
         (StoreError::InUse { path: path() }, CONFIG, SLIP),
@@ -222,7 +222,7 @@ fn each_error_of_the_identity_means_what_it_meant() {
         (StoreError::Write { path: path(), source: source() }, IO, SLIP),
     ];
     let top = |error| IdentityError::from(error).into();
-    holds(include_str!("../identity/store.rs"), "StoreError", rows, top);
+    holds(include_str!("../../identity/store.rs"), "StoreError", rows, top);
 }
 
 #[test]
@@ -235,8 +235,8 @@ fn each_finding_of_the_watch_means_what_it_meant() {
         (Finding::NoThread(source()), OS, SLIP),
         (Finding::TooSlow(Duration::ZERO), OS, SLIP),
     ];
-    holds(include_str!("../watch/finding.rs"), "Finding", rows, Error::from);
-    let process_source = include_str!("../watch/process.rs");
+    holds(include_str!("../../watch/finding.rs"), "Finding", rows, Error::from);
+    let process_source = include_str!("../../watch/process.rs");
     let rows = vec![
         (ProcessFinding::Image(LaunchError::Unsealed), INTEGRITY, LOCKS),
         (ProcessFinding::OtherFile, INTEGRITY, LOCKS),
@@ -250,9 +250,9 @@ fn each_finding_of_the_watch_means_what_it_meant() {
     ];
     holds(process_source, "ProcessFinding", rows, |finding| Finding::from(finding).into());
     let image = |error| Finding::from(ProcessFinding::from(error)).into();
-    holds(include_str!("../launch.rs"), "LaunchError", launch(true), image);
+    holds(include_str!("../../launch.rs"), "LaunchError", launch(true), image);
     let measured = |error| Finding::from(ProcessFinding::from(LaunchError::from(error))).into();
-    holds(include_str!("../measure.rs"), "MeasureError", measure(), measured);
+    holds(include_str!("../../measure.rs"), "MeasureError", measure(), measured);
     let source = LibraryError::Replaced { path: path() };
     let rows = vec![
         (MappingFinding::Anonymous { range: text() }, INTEGRITY, LOCKS),
@@ -276,7 +276,7 @@ fn each_error_of_the_service_itself_means_what_it_meant() {
         (ReloadError::Ungated, CONFIG, SLIP),
         (ReloadError::OtherIdentity { expected: id, found: id }, INTEGRITY, SLIP),
     ];
-    holds(include_str!("../run/reload.rs"), "ReloadError", rows, Error::from);
+    holds(include_str!("../reload.rs"), "ReloadError", rows, Error::from);
     let rows = vec![
         (TpmError::Open { device: path(), source: source() }, IO, SLIP),
         (TpmError::NoDevice(path()), IO, SLIP),
@@ -290,7 +290,7 @@ fn each_error_of_the_service_itself_means_what_it_meant() {
         (TpmError::Absent(path()), IO, SLIP),
         (TpmError::Thread(source()), IO, SLIP),
     ];
-    holds(include_str!("../tpm.rs"), "TpmError", rows, Error::from);
+    holds(include_str!("../../tpm.rs"), "TpmError", rows, Error::from);
     let illegal = IllegalTransition { state: State::Idle, event: Life::Measured };
     let budget = RestartBudget { max: 0, within: Duration::from_secs(1) };
     let over = RestartLog::new(budget).crashed(Instant::now(), "x").expect_err("none is allowed");
@@ -312,7 +312,6 @@ fn each_error_of_the_service_itself_means_what_it_meant() {
         (over.into(), CRASH_BUDGET, SLIP),
         (NotifyError(source()).into(), IO, SLIP),
         (Error::Audit(source()), IO, SLIP),
-        (Error::CurrentFolder(source()), IO, SLIP),
         (Error::Thread(source()), OS, SLIP),
         (Error::Signals(source()), OS, SLIP),
     ];

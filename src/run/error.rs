@@ -2,9 +2,10 @@
 
 use contract::exit;
 
+use super::reload::ReloadError;
 use crate::fault::{Fault, Plain, Severity};
 use crate::lifecycle::IllegalTransition;
-use crate::{appraise, attest, config, identity, launch, lock, measure, notify, run, sidecar, text, tpm, watch};
+use crate::{appraise, attest, config, identity, launch, lock, measure, notify, sidecar, text, tpm, watch};
 
 /// Why the verifier stopped.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +36,7 @@ pub enum Error {
     #[error("watch the sidecar")]
     Watch(#[from] watch::Finding),
     #[error("reload")]
-    Reload(#[from] run::ReloadError),
+    Reload(#[from] ReloadError),
     #[error("follow the lifecycle")]
     Lifecycle(#[from] IllegalTransition),
     #[error("the sidecar's restart budget is used up")]
@@ -44,8 +45,6 @@ pub enum Error {
     Notify(#[from] notify::NotifyError),
     #[error("record in the audit trail")]
     Audit(#[source] std::io::Error),
-    #[error("find the current folder")]
-    CurrentFolder(#[source] std::io::Error),
     #[error("start a thread to measure on")]
     Thread(#[source] std::io::Error),
     #[error("set up signal handling")]
@@ -72,7 +71,7 @@ impl Error {
             Self::Lifecycle(error) => error,
             Self::Budget(error) => error,
             Self::Notify(error) => error,
-            Self::Audit(_) | Self::CurrentFolder(_) => &Plain(exit::IO),
+            Self::Audit(_) => &Plain(exit::IO),
             Self::Thread(_) | Self::Signals(_) => &Plain(exit::OS),
         }
     }
@@ -96,7 +95,7 @@ impl Error {
             Self::Budget(_) => "restart",
             Self::Notify(_) => "notify",
             Self::Signals(_) => "signals",
-            Self::Thread(_) | Self::CurrentFolder(_) => "measure",
+            Self::Thread(_) => "measure",
             Self::Audit(_) => "audit",
         }
     }
@@ -121,7 +120,6 @@ impl Error {
             | Self::Budget(_)
             | Self::Notify(_)
             | Self::Audit(_)
-            | Self::CurrentFolder(_)
             | Self::Thread(_)
             | Self::Signals(_) => false,
         }
