@@ -53,7 +53,7 @@ impl AuditError {
         match self {
             Self::Settings(error) => error.exit_code(),
             Self::Source(_) | Self::Print(_) | Self::Read { source: ReadError::Io(_), .. } => exit::IO,
-            Self::Read { .. } => exit::DATA,
+            Self::Read { source: ReadError::NotAJournal { .. } | ReadError::CutShort { .. }, .. } => exit::DATA,
             Self::Usage(_) => exit::USAGE,
         }
     }

@@ -106,7 +106,13 @@ impl EvidenceError {
         match self {
             Self::Call(error) => error.exit_code(),
             Self::Gather(GatherError::Gone(_)) => exit::UNAVAILABLE,
-            Self::Gather(_) => exit::IO,
+            Self::Gather(
+                GatherError::Proc { .. }
+                | GatherError::Measure(_)
+                | GatherError::Library(_)
+                | GatherError::Tpm(_)
+                | GatherError::Read(..),
+            ) => exit::IO,
             Self::Sign(error) => error.exit_code(),
         }
     }

@@ -1,4 +1,4 @@
-//! One variant per stage, and the exit code of each.
+//! What ends the service: one variant per stage, and each stage says what its own error means.
 
 use contract::exit;
 

@@ -82,7 +82,7 @@ impl DiskCheck {
             Ok(image) if image.digest() == measured => {
                 appraise::detached(&image, &self.path, &self.trust).unwrap_or(Detached::Nothing)
             }
-            _ => Detached::Nothing,
+            Ok(_) | Err(_) => Detached::Nothing,
         }
     }
 }
