@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chain::{Link, Moment};
-pub use event::{Action, Event, Severity};
+pub use event::{Action, Adopted, Event, Severity};
 use mailbox::Mailbox;
 use trail::Opener;
 

@@ -19,8 +19,8 @@ use crate::fault::{Fault, Severity};
 pub use inspect::{Effective, Inspection, inspect, inspect_files};
 pub use layers::CommandLine;
 pub use settings::{
-    Handoff, ImageKind, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings, TpmMode, TpmSettings,
-    Transport, TrustSettings,
+    Handoff, ImageKind, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings, SignerReload, TpmMode,
+    TpmSettings, Transport, TrustSettings,
 };
 pub use sidecar::SidecarSettings;
 pub use values::parse_time;

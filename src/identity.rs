@@ -1,17 +1,21 @@
 //! The node's identity: which keys are this node's, and the Node ID that follows from them.
 
 mod decide;
+mod fault;
 pub mod possession;
 mod public;
+mod settings;
 mod store;
 
-use contract::wire::StakingStatus;
-use contract::{BlsPublicKey, Bytes, NodeId, TlsPublicKey, defaults, exit};
+use contract::{BlsPublicKey, Bytes, NodeId, TlsPublicKey, exit};
 
-pub use decide::{KeyAction, KeyFault, decide};
+pub use decide::{Actions, Chosen, Decision, KeyAction, Wanted, WantedKeys, decide};
+pub use fault::{Contradiction, KeyFault, Misconfigured, SignerFault};
 pub use public::{PublicIdentity, Publication, PublishError};
+pub use settings::KeyGeneration;
 pub use store::{Records, Saved, Store, StoreError};
 
+use crate::audit::Adopted;
 use crate::fault::{Fault, Severity};
 use crate::sidecar::{Client, SidecarError};
 use possession::NotPossessed;
@@ -20,8 +24,6 @@ use possession::NotPossessed;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant is the operation that failed")]
 pub enum IdentityError {
-    #[error("{kind} key")]
-    Key { kind: &'static str, source: KeyFault },
     #[error("have the signer make a {kind} key")]
     Generate { kind: &'static str, source: SidecarError },
     #[error("keep the public keys")]
@@ -37,38 +39,29 @@ pub enum IdentityError {
 impl Fault for IdentityError {
     fn exit_code(&self) -> u8 {
         match self {
-            // A signer without any key may be one that has not unlocked its store yet.
-            Self::Key { source: KeyFault::Lost { .. }, .. } => exit::UNAVAILABLE,
-            // The node would go on under another name, or sign with a key that somebody put there.
-            Self::Key { source: KeyFault::Mismatch { .. }, .. } | Self::Possession { .. } => exit::INTEGRITY,
+            Self::Possession { .. } => exit::INTEGRITY,
             Self::Generate { source, .. } | Self::Prove(source) => source.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Publish(_) => exit::IO,
         }
     }
 
-    /// A key that is lost or that is another one may have been moved by an operator.
     fn severity(&self) -> Severity {
         match self {
             Self::Generate { source, .. } | Self::Prove(source) => source.severity(),
             Self::Store(error) => error.severity(),
-            Self::Key { source: KeyFault::Lost { .. } | KeyFault::Mismatch { .. }, .. }
-            | Self::Possession { .. }
-            | Self::Publish(_) => Severity::Slip,
+            Self::Possession { .. } | Self::Publish(_) => Severity::Slip,
         }
     }
 }
 
 /// How a key came to be this node's at this start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// Made now: the first boot.
     Generated,
-    /// It was in the signer, and nothing was saved; `others` more were there.
-    Adopted {
-        /// How many keys the signer has besides this one.
-        others: usize,
-    },
+    /// It was in the signer, and nothing was saved.
+    Adopted(Adopted),
     /// It was saved at an earlier start and the signer has it.
     Known,
 }
@@ -92,72 +85,33 @@ pub struct Identity {
     pub proof_of_possession: Option<Bytes>,
 }
 
-/// Checks that the signer can do what this node needs. Making keys is needed only where there is none of a kind, neither
-/// there nor saved: a stock Web3Signer makes none, and signs all the same.
-///
-/// # Errors
-/// [`SidecarError::NotReady`] or [`SidecarError::Incapable`], which name what is missing.
-pub fn check_signer(status: &StakingStatus, saved: &Saved) -> Result<(), SidecarError> {
-    let not_ready = |what: String| Err(SidecarError::NotReady(what));
-    if !status.web3signer_connected {
-        return not_ready(format!("Web3Signer does not answer at {}", status.web3signer_url));
-    }
-    if !status.ready {
-        return not_ready("it says so itself".to_owned());
-    }
-    let no_bls = status.bls_pubkeys.is_empty() && saved.bls.is_none();
-    let no_tls = status.tls_pubkeys.is_empty() && saved.tls.is_none();
-    let needed = |wanted: &&str| *wanted != defaults::CAN_MAKE_KEYS || no_bls || no_tls;
-    let missing: Vec<&str> = defaults::CAPABILITIES
-        .into_iter()
-        .filter(needed)
-        .filter(|wanted| !status.capabilities.iter().any(|has| has == wanted))
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(SidecarError::Incapable(missing.join(", "))) }
-}
-
-/// Resolves both keys by the key-state table, saves what is new at once, and derives the Node ID.
+/// Does what was decided about both keys, saves what is new at once, and derives the Node ID.
 ///
 /// # Errors
 /// [`IdentityError`].
-pub async fn resolve(client: &Client, status: &StakingStatus, store: &Store) -> Result<Identity, IdentityError> {
-    let saved = store.load()?;
-    let fault = |kind| move |source| IdentityError::Key { kind, source };
-
-    // Both are decided before either is acted on: a lost TLS key must not leave a new BLS key behind.
-    let bls = decide(&status.bls_pubkeys, saved.bls.as_ref()).map_err(fault("BLS"))?;
-    let tls = decide(&status.tls_pubkeys, saved.tls.as_ref()).map_err(fault("TLS"))?;
-
+pub async fn resolve(client: &Client, actions: Actions, store: &Store) -> Result<Identity, IdentityError> {
     let mut proof = None;
-    let (bls, bls_origin) = match bls {
-        KeyAction::Use(key) => {
-            store.keep_bls(&key)?;
-            (key, Origin::Known)
-        }
-        KeyAction::Adopt { key, others } => {
-            store.keep_bls(&key)?;
-            (key, Origin::Adopted { others })
-        }
-        KeyAction::Generate => {
+    let (bls, bls_origin) = match actions.bls.taken() {
+        None => {
             let made = client.generate_bls().await.map_err(|source| IdentityError::Generate { kind: "BLS", source })?;
             store.save_bls(&made)?;
             proof = made.proof_of_possession;
             (made.pubkey, Origin::Generated)
         }
+        Some((key, origin)) => {
+            store.keep_bls(&key)?;
+            (key, origin)
+        }
     };
-    let (tls, tls_origin) = match tls {
-        KeyAction::Use(key) => {
-            store.keep_tls(&key)?;
-            (key, Origin::Known)
-        }
-        KeyAction::Adopt { key, others } => {
-            store.keep_tls(&key)?;
-            (key, Origin::Adopted { others })
-        }
-        KeyAction::Generate => {
+    let (tls, tls_origin) = match actions.tls.taken() {
+        None => {
             let made = client.generate_tls().await.map_err(|source| IdentityError::Generate { kind: "TLS", source })?;
             store.save_tls(&made)?;
             (made.pubkey, Origin::Generated)
+        }
+        Some((key, origin)) => {
+            store.keep_tls(&key)?;
+            (key, origin)
         }
     };
     let node_id = NodeId::of(&tls);

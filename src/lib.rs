@@ -32,6 +32,7 @@ pub mod notify;
 pub mod run;
 pub mod sidecar;
 pub mod signed;
+pub mod signer_report;
 pub mod state;
 pub mod sys;
 pub mod text;

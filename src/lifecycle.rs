@@ -59,6 +59,8 @@ pub enum Event {
     /// The image runs, and was measured again as it runs.
     Launched,
     EvidenceAccepted,
+    /// A full check passed while the signer is waited for.
+    CheckedInWaiting,
     /// Keys and Node ID are known, and the sidecar was admitted to its clients.
     Admitted,
     /// A full check passed in time.
@@ -148,13 +150,14 @@ impl State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SignerDisabled,
         Self::StartBegan,
         Self::Measured,
         Self::Accepted,
         Self::Launched,
         Self::EvidenceAccepted,
+        Self::CheckedInWaiting,
         Self::Admitted,
         Self::CheckPassed,
         Self::AlertRaised,
@@ -190,6 +193,7 @@ pub const fn next(state: State, event: Event) -> Result<State, IllegalTransition
         (S::Appraising, E::Accepted) => S::Launching,
         (S::Launching, E::Launched) => S::Attesting,
         (S::Attesting, E::EvidenceAccepted) => S::Identifying,
+        (S::Identifying, E::CheckedInWaiting) => S::Identifying,
         (S::Identifying, E::Admitted) => S::Ready,
 
         // A check says nothing about the signer, and the signer nothing about a check.
@@ -216,8 +220,12 @@ pub const fn next(state: State, event: Event) -> Result<State, IllegalTransition
 pub const fn told(event: Event, was_ready: bool) -> &'static [Word] {
     match event {
         // A step of a restart is a check that passed: of the image that is to run, of the one that runs, of the evidence.
-        // Several restarts in a row, each waiting for a signer, take longer than the watchdog waits.
-        Event::Measured | Event::Accepted | Event::Launched | Event::EvidenceAccepted if was_ready => &[Word::Watchdog],
+        // Several restarts in a row, and one that waits for a signer, take longer than the watchdog waits.
+        Event::Measured | Event::Accepted | Event::Launched | Event::EvidenceAccepted | Event::CheckedInWaiting
+            if was_ready =>
+        {
+            &[Word::Watchdog]
+        }
         // A start is a full check; after a restart of the sidecar the last ping may be long ago.
         Event::Admitted => &[Word::Ready, Word::Watchdog],
         Event::SignerDisabled | Event::ReloadEnded => &[Word::Ready],
@@ -230,6 +238,7 @@ pub const fn told(event: Event, was_ready: bool) -> &'static [Word] {
         | Event::Accepted
         | Event::Launched
         | Event::EvidenceAccepted
+        | Event::CheckedInWaiting
         | Event::SignerLost
         | Event::SignerBack
         | Event::SidecarLost
@@ -256,6 +265,11 @@ impl Lifecycle {
         self.state.get()
     }
 
+    /// Whether clients were served at any time.
+    pub const fn was_ready(&self) -> bool {
+        self.was_ready.get()
+    }
+
     /// Takes an event and says what systemd is to be told.
     ///
     /// # Errors
@@ -277,7 +291,7 @@ mod tests {
         Event::ALL.into_iter().filter_map(|event| Some((event, next(state, event).ok()?))).collect()
     }
 
-    /// The whole table once more, written from the other side: state by state, so that each of the 252 pairs is
+    /// The whole table once more, written from the other side: state by state, so that each of the 266 pairs is
     /// decided twice by hand.
     #[test]
     fn every_pair_of_state_and_event_is_as_written_here() {
@@ -290,7 +304,14 @@ mod tests {
             (State::Appraising, step(Accepted, State::Launching)),
             (State::Launching, step(Launched, State::Attesting)),
             (State::Attesting, step(EvidenceAccepted, State::Identifying)),
-            (State::Identifying, step(Admitted, State::Ready)),
+            (
+                State::Identifying,
+                vec![
+                    (CheckedInWaiting, State::Identifying),
+                    (Admitted, State::Ready),
+                    (SidecarLost, State::Restarting),
+                ],
+            ),
             (
                 State::Ready,
                 vec![

@@ -67,6 +67,12 @@ impl Notify {
         Ok(())
     }
 
+    /// Asks for this much more time from now on, of a start that is not over yet. Losing one is no reason to stop.
+    pub fn extend_timeout(self, by: Duration) {
+        let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+        pass_on(&[NotifyState::ExtendTimeoutUsec(micros)]);
+    }
+
     /// What the service is doing, for `systemctl status`. Losing one is no reason to stop.
     pub fn status(self, status: &str) {
         pass_on(&[NotifyState::Status(&sanitise(status))]);

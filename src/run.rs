@@ -8,11 +8,13 @@ mod finding;
 mod guard;
 mod prove;
 mod reload;
+mod retry;
 mod shown;
 mod signals;
 mod start;
 mod status;
 mod tpm;
+mod wait;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -36,9 +38,9 @@ use crate::watch::{self, Evidence, RestartLog};
 pub use error::Error;
 use guard::Lost;
 pub use reload::{ANSWER, Answer, ReloadError};
-pub(crate) use shown::without_secrets;
 use signals::Signals;
 use start::Attempt;
+pub(crate) use wait::PATIENCE_OF_A_RELOAD;
 
 /// The verifier gave up. `told` says that the journal has the reason already.
 #[derive(Debug)]
@@ -73,6 +75,9 @@ pub async fn run(
             }
             if let Some(evidence) = evidence.take() {
                 finding::keep(&audit, &state_dir, evidence).await;
+            }
+            if error.waited_in_vain() {
+                retry::leave_mark();
             }
             let locked = matches!(error, Error::Locked(_));
             let failure = refused(&audit, &life, error);
@@ -197,18 +202,25 @@ impl Verifier<'_> {
                 // The sidecar of a start that is given up dies with it.
                 () = signals.stop().asked() => return self.stopped("a start that was given up"),
             };
-            let crash = match started {
+            crashes.change(self.settings().restart);
+            let (crash, restart) = match started {
                 Ok(sidecar) => {
                     was_ready = true;
                     let Some(Lost(crash)) = self.guard(sidecar, signals).await? else { return Ok(()) };
-                    crash
+                    crashes.change(self.settings().restart);
+                    let restart = crashes.crashed(Instant::now(), &crash)?;
+                    (crash, restart)
                 }
+                // The sidecar did not crash: it waited for its signer, as a start of the service does, for ever.
+                Err(error) if was_ready && error.waited_in_vain() => (error.one_line(), crashes.waited()),
                 // Clients wait in the queue of a service that worked: what may pass is tried again.
-                Err(error) if was_ready && error.may_pass() => error.one_line(),
+                Err(error) if was_ready && error.may_pass() => {
+                    let crash = error.one_line();
+                    let restart = crashes.crashed(Instant::now(), &crash)?;
+                    (crash, restart)
+                }
                 Err(error) => return Err(error),
             };
-            crashes.change(self.settings().restart);
-            let restart = crashes.crashed(Instant::now(), &crash)?;
             self.audit.record(&Event::Restarting { attempt: restart.attempt, after: restart.after });
             self.board.change(|state| {
                 (state.restarts, state.sidecar, state.check, state.requests) = (state.restarts + 1, None, None, None)

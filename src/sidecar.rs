@@ -17,20 +17,23 @@
 mod error;
 mod exchange;
 mod stream;
-mod tcp;
+pub(crate) mod tcp;
 mod tls;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use contract::wire::{Attestation, Metrics, RegisterRequest, Registered, SignRequest, Signed, StakingStatus, path};
+use contract::wire::{
+    AdmitRequest, Attestation, Metrics, RegisterRequest, Registered, SignRequest, Signed, StakingStatus, path,
+};
 use contract::{BlsPublicKey, Bytes, TlsPublicKey};
 use hyper::Method;
 use hyper::header::HeaderValue;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::blocking;
@@ -55,6 +58,16 @@ enum Way {
     Unix { socket: PathBuf, peer: Option<Peer> },
     Http(SocketAddr),
     Https(SocketAddr, tls::Trust),
+}
+
+/// Which processes of the signer were asked to read their key files again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SignerReloaded {
+    /// Those that were: `eth2`, `eth1` or `both`.
+    pub reloaded: Vec<String>,
+    /// Why others were not.
+    pub why: BTreeMap<String, String>,
 }
 
 /// What a BLS key is to sign.
@@ -187,13 +200,21 @@ impl Client {
         self.call(Method::GET, path::METRICS, Vec::new()).await
     }
 
-    /// Lets the sidecar accept on its public socket.
+    /// Lets the sidecar accept on its public socket, and says which keys are the node's.
     ///
     /// # Errors
     /// [`SidecarError`].
-    pub async fn admit(&self) -> Result<(), SidecarError> {
-        let question = Question { method: Method::POST, path: path::ADMIT.to_owned(), body: "{}".into() };
-        self.ask(question).await.map(drop)
+    pub async fn admit(&self, keys: &AdmitRequest) -> Result<(), SidecarError> {
+        let body = serde_json::to_vec(keys).map_err(SidecarError::Encode)?.into();
+        self.ask(Question { method: Method::POST, path: path::ADMIT.to_owned(), body }).await.map(drop)
+    }
+
+    /// Has the signer's processes that list no key read their key files again, and says which were asked.
+    ///
+    /// # Errors
+    /// [`SidecarError`]; status 404 from a sidecar that does not do this.
+    pub async fn reload_signer(&self) -> Result<SignerReloaded, SidecarError> {
+        self.call(Method::POST, path::SIGNER_RELOAD, b"{}".to_vec()).await
     }
 
     async fn verify<K>(&self, path: &str, key: &K) -> Result<Registered<K>, SidecarError>

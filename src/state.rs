@@ -123,8 +123,11 @@ pub struct NodeState {
 pub struct SignerState {
     /// Where it is, without user and password.
     pub url: String,
-    /// By the last answer of the sidecar.
+    /// Whether it can be used, by the last answer of the sidecar.
     pub reachable: bool,
+    /// What is wrong with it, in one sentence: by process and URL, with the cause and the next step.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// A full check.

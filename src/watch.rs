@@ -27,7 +27,7 @@ pub use budget::{OverBudget, RestartLog};
 pub use disk::{DiskCheck, OnDisk};
 pub use files::{Hint, Hints, mounts_over};
 pub use finding::Finding;
-pub use health::{Asking, Change, Health, HealthSettings, Keys};
+pub use health::{Asking, Change, Health, HealthSettings};
 pub use inspect::{Inspector, Looked, Rules};
 pub use process::{MappingFinding, ProcessFinding};
 pub use quarantine::{Evidence, Gathering, forget_oldest};
@@ -49,7 +49,7 @@ pub enum Seen {
     Looked(Looked),
     /// The file on disk and the reference values, as the look at them that goes with each check found them.
     OnDisk(OnDisk),
-    /// Web3Signer is away, for this reason.
+    /// Web3Signer is away, for this reason; or for another one than before.
     SignerLost(String),
     /// Web3Signer is back.
     SignerBack,
@@ -171,9 +171,9 @@ impl Watch {
         self.rules = Some(rules);
     }
 
-    /// Whether the signer could be used when it was asked about last.
-    pub fn signer_answers(&self) -> bool {
-        self.asking.signer_answers()
+    /// Why the signer could not be used when it was asked about last.
+    pub fn signer_trouble(&self) -> Option<String> {
+        self.asking.signer_trouble()
     }
 
     /// What the sidecar counted of its clients' requests, where it counts.

@@ -23,7 +23,7 @@ fn impostor(listener: UnixListener) {
 
 fn admit(path: &std::path::Path, peer: Peer, timeout: Duration) -> Result<(), SidecarError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-    runtime.block_on(Client::new(path.to_owned(), peer, timeout).admit())
+    runtime.block_on(Client::new(path.to_owned(), peer, timeout).admit(&contract::wire::AdmitRequest::default()))
 }
 
 fn this_process() -> Peer {

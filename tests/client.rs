@@ -53,7 +53,8 @@ fn every_call_asks_what_the_contract_says_and_reads_the_answer() {
         assert_eq!(client.sign_bls(&bls, bytes, "ATTESTATION").await.expect("signed").0, [0xab; 96]);
         assert_eq!(client.sign_bls(&bls, Data::Typed(&body), "BLOCK_V2").await.expect("signed").0, [0xab; 96]);
         assert_eq!(client.sign_tls(&tls, Bytes(b"hi".to_vec())).await.expect("signed").0, [0xcd; 65]);
-        client.admit().await.expect("admitted");
+        let keys = contract::wire::AdmitRequest { bls_pubkey: Some(bls), tls_pubkey: Some(tls) };
+        client.admit(&keys).await.expect("admitted");
     });
     let expected = [
         ("GET /v1/runtime/attestation?nonce=00ff", String::new()),
@@ -70,7 +71,7 @@ fn every_call_asks_what_the_contract_says_and_reads_the_answer() {
             format!(r#"{{"pubkey":"{BLS}","data":{{"type": "BLOCK_V2", "slot":1e1 }},"type":"BLOCK_V2"}}"#),
         ),
         ("POST /v1/staking/tls/sign", format!(r#"{{"pubkey":"{TLS}","data":"0x6869"}}"#)),
-        ("POST /v1/runtime/admit", "{}".to_owned()),
+        ("POST /v1/runtime/admit", format!(r#"{{"bls_pubkey":"{BLS}","tls_pubkey":"{TLS}"}}"#)),
     ];
     assert_eq!(canned.asked(), expected.map(|(request, body)| (request.to_owned(), body)));
 }

@@ -133,6 +133,7 @@ fn a_new_sidecar_that_fails_any_step_leaves_the_old_one_serving() {
         let flag = staged.host.path("fault");
         let mut command = staged.command();
         command.env("CRYFTTEE_FAULT_FILE", &flag).args(["--cryfttee-startup-timeout", "500ms"]);
+        command.args(["--web3signer-startup-timeout", "500ms"]);
         let running = staged.host.start(command);
         let first = running.sidecar();
         fs::write(&flag, fault).expect("write");

@@ -170,10 +170,10 @@ fn an_ignored_sigchld_that_was_inherited_changes_nothing() {
 fn a_signer_that_comes_late_is_waited_for() {
     let host = Host::new();
     let mut command = host.with_fault("signer-comes-late");
-    command.args(["--cryfttee-startup-timeout", "10s"]);
+    command.args(["--web3signer-startup-timeout", "10s"]);
     let ended = host.start(command).stop();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("Waiting for Web3Signer at http://signer"), "{ended:?}");
+    assert!(ended.stderr.contains("Waiting for Web3Signer: Web3Signer does not answer at http://signer"), "{ended:?}");
 }
 
 #[test]

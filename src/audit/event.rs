@@ -22,6 +22,22 @@ pub enum Severity {
     Notice = 5,
 }
 
+/// Why a key that the signer lists became the node's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is the only one.
+    TheOnly,
+    /// The configuration names it.
+    Chosen,
+    /// It is the first in ascending order.
+    First {
+        /// How many others there are.
+        others: usize,
+        /// The first few of them.
+        rest: String,
+    },
+}
+
 /// Everything that the trail can say.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the sentence of each is in message(), its fields in fields()")]
@@ -47,7 +63,7 @@ pub enum Event {
     CheckpointFailed { seq: u64, why: String },
     SignerReady { url: String, bls_keys: usize, tls_keys: usize },
     KeyGenerated { kind: &'static str, pubkey: String },
-    KeyAdopted { kind: &'static str, pubkey: String, others: usize },
+    KeyAdopted { kind: &'static str, pubkey: String, how: Adopted },
     KeyKnown { kind: &'static str, pubkey: String },
     Possession { pubkey: String, proved: bool },
     Ready { node_id: NodeId, digest: Digest, pid: u32 },
@@ -145,7 +161,7 @@ impl Event {
             }
             Self::Remeasured { pid, digest } => format!("The image that pid {pid} runs is {digest}, as appraised"),
             Self::Attested { pid, digest, version } => format!("Attested: cryfttee {version}, pid {pid}, {digest}"),
-            Self::WaitingForSigner { url, why } => format!("Waiting for Web3Signer at {url}: {why}"),
+            Self::WaitingForSigner { why, .. } => format!("Waiting for Web3Signer: {why}"),
             Self::EventsLost { count } => {
                 format!("{count} audit events before this one could not be delivered and are lost")
             }
@@ -175,10 +191,16 @@ impl Event {
                 format!("The signer is ready: {url}, BLS keys: {bls_keys}, TLS keys: {tls_keys}")
             }
             Self::KeyGenerated { kind, pubkey } => format!("{kind} key generated: {pubkey}"),
-            Self::KeyAdopted { kind, pubkey, others: 0 } => format!("{kind} key adopted from the signer: {pubkey}"),
-            Self::KeyAdopted { kind, pubkey, others } => {
-                format!("{kind} key adopted from the signer: {pubkey}, the first; it has {others} more")
+            Self::KeyAdopted { kind, pubkey, how: Adopted::TheOnly } => {
+                format!("{kind} key adopted from the signer: {pubkey}")
             }
+            Self::KeyAdopted { kind, pubkey, how: Adopted::Chosen } => {
+                format!("{kind} key adopted from the signer, as configured: {pubkey}")
+            }
+            Self::KeyAdopted { kind, pubkey, how: Adopted::First { others, rest } } => format!(
+                "{kind} key adopted from the signer: {pubkey}, the first in ascending order; it also lists {others} more: \
+                 {rest}. identity.bls_pubkey and identity.tls_pubkey decide which is the node's"
+            ),
             Self::KeyKnown { kind, pubkey } => format!("{kind} key as saved: {pubkey}"),
             Self::Possession { pubkey, proved: true } => format!("The signer proved that it possesses {pubkey}"),
             Self::Possession { pubkey, proved: false } => {
@@ -227,7 +249,7 @@ impl Event {
             }
             Self::Quarantined { folder } => format!("Evidence is kept in {}", folder.display()),
             Self::QuarantineFailed { reason } => format!("Evidence could not be kept: {reason}"),
-            Self::Degraded { why } => format!("Degraded: clients are served, but nothing can be signed: {why}"),
+            Self::Degraded { why } => format!("Degraded: not everything can be signed: {why}"),
             Self::Recovered => "Recovered: the signer answers again".to_owned(),
             Self::SidecarHung { pid, why } => format!("The sidecar, pid {pid}, hangs and is started again: {why}"),
             Self::ReloadAsked => "Reload: reading the configuration and the reference values again".to_owned(),
@@ -339,8 +361,8 @@ impl Event {
             | Self::LibraryReplaced { .. }
             | Self::Mounted { .. }
             | Self::Finding { action: Action::Report | Action::Restart, .. } => Severity::Warning,
-            Self::KeyAdopted { others: 1.., .. } => Severity::Warning,
-            Self::KeyAdopted { others: 0, .. }
+            Self::KeyAdopted { how: Adopted::First { .. }, .. } => Severity::Warning,
+            Self::KeyAdopted { how: Adopted::TheOnly | Adopted::Chosen, .. }
             | Self::TpmExtended { unaccounted: None, .. }
             | Self::TrailOpened { clean: true, .. }
             | Self::SignerDisabled

@@ -1,8 +1,10 @@
 //! `cryftgo-tee doctor`: a look at the host and the installation before anything is started.
 
+mod ask;
 mod facts;
 mod host;
 mod judge;
+mod signer;
 mod tpm;
 mod unit;
 
@@ -25,7 +27,7 @@ Example:
   WARNING journal         not kept over a reboot
           → mkdir /var/log/journal; systemd-tmpfiles --create --prefix /var/log/journal; systemctl restart systemd-journald
 
-Only looks: nothing is started or changed, and the sidecar is not asked. As root it sees most; what this user may not see
+Only looks: nothing is started or changed; Web3Signer is asked, and the sidecar is not. As root it sees most; what this user may not see
 is a warning.
 
 Exit codes: 0 nothing is wrong; 78 something is.";

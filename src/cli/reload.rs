@@ -12,7 +12,7 @@ use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::config::Settings;
 use crate::durable;
-use crate::run::{ANSWER, Answer};
+use crate::run::{ANSWER, Answer, PATIENCE_OF_A_RELOAD};
 
 pub(super) const AFTER_HELP: &str = "\
 The verifier reads its configuration and the reference values again. Where a binary stands on disk that a reference
@@ -50,7 +50,8 @@ pub(super) fn main(args: &Args) -> ExitCode {
         return ExitCode::from(exit::UNAVAILABLE);
     }
     // Longer than the deadlines of a start together: the attestation, the signer, a request.
-    let patience = settings.startup_timeout * 2 + settings.request_timeout * 2;
+    let signer = settings.signer_startup_timeout.min(PATIENCE_OF_A_RELOAD);
+    let patience = settings.startup_timeout + signer + settings.request_timeout * 2;
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         if let Some(answer) = read(&file)

@@ -113,8 +113,17 @@ impl Known {
             Life::Failed => Standing::NotReady(format!("it gave up: {}", ended())),
             Life::Stopped | Life::Stopping => Standing::NotReady("it was stopped".to_owned()),
             Life::Ready | Life::Degraded | Life::Reloading => serving(state),
-            starting => Standing::NotReady(format!("it starts: {}", word(starting))),
+            starting => Standing::NotReady(starts(state, starting)),
         }
+    }
+}
+
+/// A start that waits for the signer says so; nothing else of a start takes long.
+fn starts(state: &State, starting: Life) -> String {
+    let waits_for = state.signer.as_ref().and_then(|signer| signer.trouble.as_ref());
+    match (starting, waits_for) {
+        (Life::Identifying, Some(trouble)) => format!("it waits for the signer: {}", sanitise(trouble)),
+        (starting, _) => format!("it starts: {}", word(starting)),
     }
 }
 

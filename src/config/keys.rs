@@ -112,7 +112,7 @@ pub const KEYS: &[Key] = &[
         Kind::Time,
         "30s",
         "TIME",
-        "How long the sidecar may take from exec to its first answer",
+        "How long the sidecar may take from exec to its first answer; its signer has web3signer.startup_timeout",
     ),
     key("web3signer.url", Kind::Text, defaults::WEB3SIGNER_URL, "URL", "The Web3Signer that the sidecar calls"),
     key(
@@ -128,6 +128,20 @@ pub const KEYS: &[Key] = &[
         defaults::KEY_GENERATION,
         "signer|import|off",
         "Who makes keys: signer = Web3Signer itself; import = the sidecar makes BLS keys and has them imported; off = nobody",
+    ),
+    key(
+        "web3signer.startup_timeout",
+        Kind::Time,
+        "10m",
+        "TIME",
+        "How long a start waits for Web3Signer: to answer, to load its keys, and to list those of this node; then it is tried again",
+    ),
+    key(
+        "web3signer.reload",
+        Kind::Text,
+        defaults::SIGNER_RELOAD,
+        "when-empty|never",
+        "Ask a Web3Signer that lists no key once a minute to read its key files again",
     ),
     key(
         "handoff",
@@ -236,6 +250,14 @@ pub const KEYS: &[Key] = &[
         "FILE",
         "Where other services read who the node is, from READY on until the stop; empty: nowhere",
     ),
+    key(
+        "identity.bls_pubkey",
+        Kind::Text,
+        "",
+        "KEY",
+        "The node's BLS key, hex; empty: the saved one, at the first start the first in ascending order that Web3Signer lists",
+    ),
+    key("identity.tls_pubkey", Kind::Text, "", "KEY", "The same for the secp256k1 key, which gives the Node ID"),
     key(
         "state_file",
         Kind::Text,

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use contract::Digest;
+use contract::{BlsPublicKey, Digest, TlsPublicKey};
 use figment::Figment;
 
 use super::ConfigError;
 use super::sidecar::SidecarSettings;
 use super::values::Values;
 use crate::appraise::TrustedKey;
+use crate::identity::Chosen;
 use crate::measure::PathCheck;
 use crate::tpm;
 use crate::watch::HealthSettings;
@@ -139,6 +140,15 @@ pub struct TpmSettings {
     pub log: PathBuf,
 }
 
+/// Whether a process of the signer that lists no key is asked to read its key files again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignerReload {
+    /// Once a minute.
+    WhenEmpty,
+    /// An operator does it.
+    Never,
+}
+
 /// How many crashes are forgiven.
 #[derive(Debug, Clone, Copy)]
 pub struct RestartBudget {
@@ -162,6 +172,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     pub startup_timeout: Duration,
     pub web3signer_url: String,
+    pub signer_startup_timeout: Duration,
+    pub signer_reload: SignerReload,
     pub handoff: Handoff,
     pub control_socket: PathBuf,
     pub image: ImageKind,
@@ -171,6 +183,7 @@ pub struct Settings {
     pub trust: TrustSettings,
     pub identity_dir: PathBuf,
     pub identity_file: Option<PathBuf>,
+    pub chosen_keys: Chosen,
     pub state_dir: PathBuf,
     pub on_audit_failure: OnAuditFailure,
     pub state_file: Option<PathBuf>,
@@ -206,6 +219,9 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         request_timeout: values.time("cryfttee.request_timeout")?,
         startup_timeout: values.time("cryfttee.startup_timeout")?,
         web3signer_url: values.url("web3signer.url")?,
+        signer_startup_timeout: values.time("web3signer.startup_timeout")?,
+        signer_reload: values
+            .word("web3signer.reload", &[("when-empty", SignerReload::WhenEmpty), ("never", SignerReload::Never)])?,
         handoff: values.word("handoff", &[("inherit", Handoff::Inherit), ("inherit-plain", Handoff::InheritPlain)])?,
         control_socket: values.absolute("control.socket")?,
         image: values.word("launch.image", &[("sealed", ImageKind::Sealed), ("fd", ImageKind::Fd)])?,
@@ -227,6 +243,18 @@ pub(super) fn validate(layers: &Figment, user: User) -> Result<Settings, ConfigE
         },
         identity_dir: values.absolute("identity.state_dir")?,
         identity_file: values.file("identity.file")?,
+        chosen_keys: Chosen {
+            bls: values.public_key(
+                "identity.bls_pubkey",
+                "a BLS public key: 96 hex digits",
+                BlsPublicKey::normalise,
+            )?,
+            tls: values.public_key(
+                "identity.tls_pubkey",
+                "a secp256k1 public key: 66 hex digits, or 128 or 130 uncompressed",
+                TlsPublicKey::normalise,
+            )?,
+        },
         state_dir: values.absolute("state_dir")?,
         on_audit_failure: values
             .word("audit.on_failure", &[("continue", OnAuditFailure::Continue), ("hold", OnAuditFailure::Hold)])?,

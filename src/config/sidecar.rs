@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use contract::{defaults, env};
+use contract::env;
 
 use super::ConfigError;
 use super::settings::{Transport, User};
 use super::values::Values;
+use crate::identity::KeyGeneration;
 
 /// What the sidecar is told and the verifier has no use for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field is a key of config::keys::KEYS, which has the sentence")]
 pub struct SidecarSettings {
     pub web3signer_eth1_url: Option<String>,
-    pub key_generation: &'static str,
+    pub key_generation: KeyGeneration,
     pub allow_users: Vec<String>,
     pub allow_groups: Vec<String>,
     pub register_users: Vec<String>,
@@ -26,11 +27,12 @@ pub struct SidecarSettings {
 impl SidecarSettings {
     pub(super) fn read(values: &Values<'_>, transport: Transport, user: User) -> Result<Self, ConfigError> {
         const ETH1: &str = "web3signer.eth1_url";
-        let [signer, import, off] = defaults::KEY_GENERATIONS;
         Ok(Self {
             web3signer_eth1_url: if values.text(ETH1)?.is_empty() { None } else { Some(values.url(ETH1)?) },
-            key_generation: values
-                .word("web3signer.key_generation", &[(signer, signer), (import, import), (off, off)])?,
+            key_generation: values.word(
+                "web3signer.key_generation",
+                &[KeyGeneration::Signer, KeyGeneration::Import, KeyGeneration::Off].map(|who| (who.as_str(), who)),
+            )?,
             allow_users: values.names("cryfttee.allow_users")?,
             allow_groups: values.names("cryfttee.allow_groups")?,
             register_users: values.names("cryfttee.register_users")?,
@@ -46,7 +48,7 @@ impl SidecarSettings {
         let (cert, key) = self.tls.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path())).unzip();
         let variables = [
             (env::WEB3SIGNER_ETH1_URL, self.web3signer_eth1_url.clone().unwrap_or_default()),
-            (env::KEY_GENERATION, self.key_generation.to_owned()),
+            (env::KEY_GENERATION, self.key_generation.as_str().to_owned()),
             (env::ALLOW_USERS, self.allow_users.join(",")),
             (env::ALLOW_GROUPS, self.allow_groups.join(",")),
             (env::REGISTER_USERS, self.register_users.join(",")),

@@ -35,7 +35,10 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(settings.binary, Path::new("/usr/local/bin/cryfttee"));
     assert_eq!(settings.web3signer_url, "http://localhost:9000");
     assert_eq!(settings.request_timeout, Duration::from_secs(30));
-    assert_eq!(settings.startup_timeout, Duration::from_secs(30));
+    assert_eq!(settings.startup_timeout, contract::defaults::STARTUP_TIMEOUT);
+    assert_eq!(settings.signer_startup_timeout, contract::defaults::SIGNER_STARTUP_TIMEOUT);
+    assert_eq!(settings.signer_reload, SignerReload::WhenEmpty);
+    assert_eq!(settings.chosen_keys, crate::identity::Chosen::default());
     assert_eq!(settings.watch_interval, Duration::from_secs(10));
     assert_eq!(settings.identity_dir, Path::new("/var/lib/cryftgo"));
     assert_eq!(settings.state_dir, Path::new("/var/lib/cryftgo-tee"));
@@ -52,6 +55,11 @@ fn the_names_of_the_contract_are_flags_and_variables() {
         ("cryfttee-binary", "CRYFTGO_CRYFTTEE_BINARY"),
         ("web3signer-url", "CRYFTGO_WEB3SIGNER_URL"),
         ("cryfttee-tls-ca", "CRYFTGO_CRYFTTEE_TLS_CA"),
+        ("web3signer-eth1-url", "CRYFTGO_WEB3SIGNER_ETH1_URL"),
+        ("web3signer-startup-timeout", "CRYFTGO_WEB3SIGNER_STARTUP_TIMEOUT"),
+        ("web3signer-reload", "CRYFTGO_WEB3SIGNER_RELOAD"),
+        ("identity-bls-pubkey", "CRYFTGO_IDENTITY_BLS_PUBKEY"),
+        ("identity-tls-pubkey", "CRYFTGO_IDENTITY_TLS_PUBKEY"),
     ] {
         assert!(keys::KEYS.iter().any(|key| key.flag() == flag && key.variable() == variable), "{flag}");
     }
@@ -204,4 +212,24 @@ fn the_packaged_file_has_every_key_with_its_default_and_none_twice() {
         .collect::<Vec<_>>()
         .join("\n");
     load(&set, &[], &[]).expect("its defaults are taken");
+}
+
+#[test]
+fn the_nodes_keys_are_read_in_every_spelling_and_rubbish_is_refused_by_name() {
+    const TLS: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    const UNCOMPRESSED: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+    for text in
+        [TLS.to_owned(), format!("0x{}", TLS.to_uppercase()), format!("0x{UNCOMPRESSED}"), format!(" 0x{TLS}\n")]
+    {
+        let settings = load("", &[], &[("identity.tls_pubkey", &text)]).expect("good");
+        assert_eq!(settings.chosen_keys.tls.expect("a key").to_string(), format!("0x{TLS}"), "{text}");
+    }
+    for key in ["identity.bls_pubkey", "identity.tls_pubkey"] {
+        for text in ["rubbish", "0x00", &"f".repeat(96), &"f".repeat(66)] {
+            let refused = refusal("", &[], &[(key, text)]);
+            assert!(refused.starts_with(key) && refused.contains("hex digits"), "{refused}");
+        }
+        assert!(load("", &[], &[(key, "")]).is_ok(), "empty is none");
+    }
+    assert!(refusal("", &[], &[("web3signer.reload", "always")]).contains("when-empty, never"));
 }

@@ -90,6 +90,23 @@ impl Values<'_> {
         text.parse().map_err(|_| self.wrong(path, format!("expected {expected}, found {text:?}")))
     }
 
+    /// A public key in any spelling, or none if the text is empty.
+    pub(super) fn public_key<K, E>(
+        &self,
+        path: &str,
+        expected: &str,
+        read: impl Fn(&str) -> Result<K, E>,
+    ) -> Result<Option<K>, ConfigError>
+    where
+        E: std::fmt::Display,
+    {
+        let Some(text) = self.optional(path)? else { return Ok(None) };
+        match read(text.trim()) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(self.wrong(path, format!("expected {expected}, found {text:?}: {error}"))),
+        }
+    }
+
     pub(super) fn time(&self, path: &str) -> Result<Duration, ConfigError> {
         let text = self.text(path)?;
         let time = parse_time(&text).filter(|time| !time.is_zero());

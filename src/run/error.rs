@@ -1,5 +1,7 @@
 //! What ends the service: one variant per stage, and each stage says what its own error means.
 
+use std::time::Duration;
+
 use contract::exit;
 
 use super::reload::ReloadError;
@@ -31,6 +33,10 @@ pub enum Error {
     Sidecar(#[from] sidecar::SidecarError),
     #[error("attest the sidecar")]
     Attest(#[from] attest::AttestError),
+    #[error("use the signer")]
+    Signer(#[from] identity::SignerFault),
+    #[error("waited {within:?} for the signer")]
+    Waited { within: Duration, source: identity::SignerFault },
     #[error("set up the node's identity")]
     Identity(#[from] identity::IdentityError),
     #[error("watch the sidecar")]
@@ -65,6 +71,7 @@ impl Error {
             Self::Launch(error) => error,
             Self::Sidecar(error) => error,
             Self::Attest(error) => error,
+            Self::Signer(fault) | Self::Waited { source: fault, .. } => fault,
             Self::Identity(error) => error,
             Self::Watch(finding) => finding,
             Self::Reload(error) => error,
@@ -88,6 +95,7 @@ impl Error {
             Self::Launch(_) => "launch",
             Self::Attest(_) => "attest",
             Self::Sidecar(_) => "signer",
+            Self::Signer(fault) | Self::Waited { source: fault, .. } => fault.step(),
             Self::Identity(_) => "identity",
             Self::Watch(_) => "watch",
             Self::Reload(_) => "reload",
@@ -114,7 +122,36 @@ impl Error {
             | Self::Tpm(_)
             | Self::Sidecar(_)
             | Self::Attest(_)
+            | Self::Signer(_)
+            | Self::Waited { .. }
             | Self::Identity(_)
+            | Self::Reload(_)
+            | Self::Lifecycle(_)
+            | Self::Budget(_)
+            | Self::Notify(_)
+            | Self::Audit(_)
+            | Self::Thread(_)
+            | Self::Signals(_) => false,
+        }
+    }
+
+    /// Whether the signer did not come in all the time it was given: the start is tried for ever, each try that long.
+    pub fn waited_in_vain(&self) -> bool {
+        match self {
+            Self::Waited { source, .. } => source.may_pass(),
+            Self::Config(_)
+            | Self::Sockets(_)
+            | Self::Measure(_)
+            | Self::Reference(_)
+            | Self::Locked(_)
+            | Self::Appraise(_)
+            | Self::Tpm(_)
+            | Self::Launch(_)
+            | Self::Sidecar(_)
+            | Self::Attest(_)
+            | Self::Signer(_)
+            | Self::Identity(_)
+            | Self::Watch(_)
             | Self::Reload(_)
             | Self::Lifecycle(_)
             | Self::Budget(_)

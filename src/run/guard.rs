@@ -22,10 +22,11 @@ use crate::launch::sockets::Place;
 use crate::launch::{LaunchError, Stopped};
 use crate::lifecycle::Event as Life;
 use crate::notify::{self, Notify};
+use crate::signer_report::NodeKeys;
 use crate::state::CheckState;
 use crate::sys;
 use crate::text::one_line;
-use crate::watch::{Asking, DiskCheck, Health, Hints, Keys, OnDisk, Outcome, Seen, Watch, effective_interval};
+use crate::watch::{Asking, DiskCheck, Health, Hints, OnDisk, Outcome, Seen, Watch, effective_interval};
 
 /// A sidecar was lost, in these words, and is to be started again.
 pub(super) struct Lost(pub(super) String);
@@ -207,8 +208,8 @@ impl Verifier<'_> {
 
     pub(super) fn asking(&self, sidecar: &Sidecar) -> Asking {
         let client = self.client(&sidecar.settings, Place::First, sidecar.child.pid());
-        let keys = Keys { bls: sidecar.identity.bls, tls: sidecar.identity.tls };
-        Asking::start(&client, keys, sidecar.settings.health)
+        let keys = NodeKeys { bls: Some(sidecar.identity.bls), tls: Some(sidecar.identity.tls) };
+        Asking::start(&client, keys, sidecar.settings.health, sidecar.settings.signer_reload)
     }
 
     pub(super) fn disk_check(&self, running: Digest, settings: &Settings) -> DiskCheck {

@@ -1,10 +1,10 @@
 //! Steps 5 to 8 of the contract: from the launch of a sidecar to the moment when its clients are let in.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use contract::Digest;
-use contract::wire::{Attestation, StakingStatus};
+use contract::wire::{AdmitRequest, Attestation};
 
 use super::error::Error;
 use super::reload::ReloadError;
@@ -15,13 +15,11 @@ use crate::attest::attest;
 use crate::audit::Event;
 use crate::blocking;
 use crate::config::{OnAuditFailure, Settings};
-use crate::identity::{self, Identity, Saved};
+use crate::identity::{self, Identity, WantedKeys};
 use crate::launch::{self, Child, LaunchError};
 use crate::lifecycle::Event as Life;
 use crate::measure::ImageFacts;
 use crate::notify::Notify;
-use crate::sidecar::Client;
-use crate::text::one_line;
 use crate::watch::{Finding, Inspector, Rules};
 
 /// What is known of a sidecar that passed.
@@ -29,6 +27,15 @@ pub(super) struct Proved {
     pub(super) evidence: Attestation,
     pub(super) identity: Identity,
     pub(super) inspector: Arc<Mutex<Inspector>>,
+}
+
+/// Which keys a sidecar has to turn out to have.
+#[derive(Clone, Copy)]
+pub(super) struct Keys<'a> {
+    /// By what is saved and configured.
+    pub(super) wanted: &'a WantedKeys,
+    /// Those of the sidecar that serves meanwhile.
+    pub(super) serving: Option<&'a Identity>,
 }
 
 impl Verifier<'_> {
@@ -40,7 +47,7 @@ impl Verifier<'_> {
         attempt: Attempt<'_>,
         child: &mut Child,
         facts: ImageFacts,
-        expected: Option<&Identity>,
+        keys: Keys<'_>,
     ) -> Result<Proved, Error> {
         let pid = child.pid();
         let inspector = match self.inspect(settings, pid, facts).await {
@@ -54,7 +61,7 @@ impl Verifier<'_> {
         let agreed = tokio::select! {
             biased;
             ended = child.ended() => return Err(LaunchError::EndedEarly(ended?).into()),
-            agreed = self.agree(settings, attempt, pid, facts.digest, &inspector, expected) => agreed,
+            agreed = self.agree(settings, attempt, pid, facts.digest, &inspector, keys) => agreed,
         };
         match agreed {
             Ok((evidence, identity)) => Ok(Proved { evidence, identity, inspector }),
@@ -83,7 +90,7 @@ impl Verifier<'_> {
         pid: u32,
         digest: Digest,
         inspector: &Arc<Mutex<Inspector>>,
-        expected: Option<&Identity>,
+        keys: Keys<'_>,
     ) -> Result<(Attestation, Identity), Error> {
         let client = self.client(settings, attempt.place, pid);
 
@@ -92,20 +99,19 @@ impl Verifier<'_> {
         self.step(6, &Event::Attested { pid, digest, version: evidence.cryfttee_version.clone() });
         self.entered(attempt, Life::EvidenceAccepted)?;
 
-        let saved = self.store.load().map_err(identity::IdentityError::from)?;
-        let signer = self.signer(settings, &client, &saved).await?;
+        let (signer, actions) = self.signer(settings, attempt, &client, pid, inspector, keys.wanted).await?;
         self.step(7, &status::signer_ready(&signer));
 
         // By now the loader has done its work, and the sidecar has talked to its signer.
         self.look_at_mappings(pid, inspector).await?;
 
         self.hold_for_the_trail(settings, "no key is set up").await?;
-        let identity = identity::resolve(&client, &signer, &self.store).await?;
-        self.step(8, &status::key("BLS", identity.bls.to_string(), identity.bls_origin));
-        self.step(8, &status::key("TLS", identity.tls.to_string(), identity.tls_origin));
+        let identity = identity::resolve(&client, actions, &self.store).await?;
+        self.step(8, &status::key("BLS", identity.bls.to_string(), &identity.bls_origin));
+        self.step(8, &status::key("TLS", identity.tls.to_string(), &identity.tls_origin));
         let proved = identity.proof_of_possession.is_some();
         self.step(8, &Event::Possession { pubkey: identity.bls.to_string(), proved });
-        if let Some(expected) = expected
+        if let Some(expected) = keys.serving
             && (identity.node_id, identity.bls) != (expected.node_id, expected.bls)
         {
             return Err(ReloadError::OtherIdentity { expected: expected.node_id, found: identity.node_id }.into());
@@ -117,7 +123,7 @@ impl Verifier<'_> {
             .publish(&identity, digest, &evidence.cryfttee_version)
             .map_err(identity::IdentityError::from)?;
         if self.sockets.borrow().gated() {
-            client.admit().await?;
+            client.admit(&AdmitRequest { bls_pubkey: Some(identity.bls), tls_pubkey: Some(identity.tls) }).await?;
         }
         Ok((evidence, identity))
     }
@@ -138,32 +144,6 @@ impl Verifier<'_> {
         Err(Error::Audit(std::io::Error::other(format!(
             "journald did not take {waiting} audit events in time, and audit.on_failure = \"hold\""
         ))))
-    }
-
-    /// Step 7. After a boot the signer may well come up later than this service, so it is waited for.
-    async fn signer(&self, settings: &Settings, client: &Client, saved: &Saved) -> Result<StakingStatus, Error> {
-        const BETWEEN: Duration = Duration::from_millis(200);
-        let deadline = Instant::now() + settings.startup_timeout;
-        let mut told = false;
-        loop {
-            let mut url = settings.web3signer_url.clone();
-            let checked = client.status().await.and_then(|status| {
-                url.clone_from(&status.web3signer_url);
-                identity::check_signer(&status, saved).map(|()| status)
-            });
-            match checked {
-                Ok(status) => return Ok(status),
-                // A sidecar that refuses because of something behind it is there, and passes on that its signer is not.
-                Err(error) if (error.may_come() || error.is_refusal()) && Instant::now() < deadline => {
-                    if !told {
-                        told = true;
-                        self.step(7, &Event::WaitingForSigner { url, why: one_line(&error) });
-                    }
-                    tokio::time::sleep(BETWEEN).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 
     async fn look_at_mappings(&self, pid: u32, inspector: &Arc<Mutex<Inspector>>) -> Result<(), Error> {

@@ -87,6 +87,8 @@ impl Verifier<'_> {
         if let Some(key) = needs_restart(&old.settings, &settings) {
             return Err(ReloadError::NeedsRestart(key).into());
         }
+        // The next start would be refused.
+        self.wanted_keys(&settings)?;
         let settings = Rc::new(settings);
         let told = ChildEnvironment::new(std::env::vars_os(), &settings, &old.digest, None, None);
         let disk = self.disk_check(old.digest, &settings);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::Verifier;
 use super::guard::{Guarded, interval};
 use super::start::Sidecar;
+use crate::config::Settings;
+use crate::signer_report::without_secrets;
 use crate::state::{CheckState, DiskState, Moment, NodeState, SidecarState, SignerState, State};
 use crate::text::sanitise;
 use crate::watch::OnDisk;
@@ -20,7 +22,9 @@ impl Verifier<'_> {
         self.board.change(|state| {
             of_sidecar(state, &guarded.sidecar);
             if let Some(signer) = &mut state.signer {
-                signer.reachable = guarded.watch.signer_answers();
+                let trouble = guarded.watch.signer_trouble();
+                signer.reachable = trouble.is_none();
+                signer.trouble = trouble.as_deref().map(sanitise);
             }
             state.requests = guarded.watch.requests();
             state.check.clone_from(&guarded.last_check);
@@ -43,7 +47,20 @@ fn of_sidecar(state: &mut State, sidecar: &Sidecar) {
     let (node_id, bls_pubkey, tls_pubkey) = (identity.node_id, identity.bls, identity.tls);
     state.node = Some(NodeState { node_id, bls_pubkey, tls_pubkey });
     // It answered in the course of the start.
-    state.signer = Some(SignerState { url: sanitise(&without_secrets(&settings.web3signer_url)), reachable: true });
+    state.signer = Some(signer(&urls(settings), None));
+}
+
+fn urls(settings: &Settings) -> String {
+    let eth2 = without_secrets(&settings.web3signer_url);
+    match &settings.sidecar.web3signer_eth1_url {
+        Some(eth1) => format!("{eth2} (eth1: {})", without_secrets(eth1)),
+        None => eth2,
+    }
+}
+
+/// The signer, and what is wrong with it.
+pub(super) fn signer(url: &str, trouble: Option<&str>) -> SignerState {
+    SignerState { url: sanitise(url), reachable: trouble.is_none(), trouble: trouble.map(sanitise) }
 }
 
 /// A check that was done just now.
@@ -66,29 +83,4 @@ fn on_disk(on_disk: &OnDisk) -> DiskState {
         OnDisk::Unusable { why } => ("unusable", None, Some(why)),
     };
     DiskState { state: state.to_owned(), digest, why: why.map(|why| sanitise(why)) }
-}
-
-/// A URL as everybody may read it: without user, password and query.
-pub(crate) fn without_secrets(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_shown_without_what_opens_it() {
-        for (url, shown) in [
-            ("http://localhost:9000", "http://localhost:9000"),
-            ("https://user:p@ss@signer:9000/a@b?token=x#y", "https://signer:9000/a@b"),
-            ("http://u@h", "http://h"),
-        ] {
-            assert_eq!(without_secrets(url), shown);
-        }
-    }
 }

@@ -9,20 +9,21 @@ use contract::Digest;
 use contract::wire::Attestation;
 
 use super::error::Error;
-use super::prove::Proved;
+use super::prove::{Keys, Proved};
 use super::{Verifier, status};
 use crate::appraise::{self, Appraised, appraise};
 use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
 use crate::fault::Fault as _;
-use crate::identity::{self, Identity};
+use crate::identity::{self, Identity, SignerFault, WantedKeys};
 use crate::launch::sockets::Place;
 use crate::launch::{Child, ChildEnvironment, launch};
 use crate::lifecycle::{Event as Life, Lifecycle};
 use crate::measure::{self, Image, PathCheck, Progress};
 use crate::notify::Notify;
 use crate::sidecar::{Client, Peer};
+use crate::signer_report::NodeKeys;
 use crate::text::one_line;
 use crate::watch::{Inspector, Looked, mounts_over};
 
@@ -96,9 +97,11 @@ impl Verifier<'_> {
         self.entered(attempt, Life::Accepted)?;
         self.extend(settings, digest).await?;
 
-        let saved = self.store.load().map_err(identity::IdentityError::from)?;
-        let environment = |bls, tls| ChildEnvironment::new(std::env::vars_os(), settings, &digest, bls, tls);
-        let handed = environment(saved.bls.as_ref(), saved.tls.as_ref());
+        let wanted = self.wanted_keys(settings)?;
+        let environment = |keys: NodeKeys| {
+            ChildEnvironment::new(std::env::vars_os(), settings, &digest, keys.bls.as_ref(), keys.tls.as_ref())
+        };
+        let handed = environment(wanted.keys());
         let mut child = launch(&image, &handed, self.sockets.borrow_mut().handoff(attempt.place)?, self.run_as)?;
         let pid = child.pid();
         // The running image holds the bytes from here on.
@@ -106,7 +109,8 @@ impl Verifier<'_> {
         self.step(4, &Event::Launched { pid, digest, user: settings.user.clone() });
         self.warn_of_gaps(pid);
 
-        let proved = self.prove(settings, attempt, &mut child, facts, expected).await;
+        let keys = Keys { wanted: &wanted, serving: expected };
+        let proved = self.prove(settings, attempt, &mut child, facts, keys).await;
         let Proved { evidence, identity, inspector } = match proved {
             Ok(proved) => proved,
             Err(error) => {
@@ -117,7 +121,7 @@ impl Verifier<'_> {
             }
         };
         let words = attempt.life.on(Life::Admitted)?;
-        let (settings, environment) = (Rc::clone(settings), environment(None, None));
+        let (settings, environment) = (Rc::clone(settings), environment(NodeKeys::default()));
         let sidecar =
             Sidecar { child, settings, environment, digest, reference, evidence, identity, inspector, mounts };
         let Sidecar { identity, evidence, .. } = &sidecar;
@@ -129,6 +133,12 @@ impl Verifier<'_> {
         }
         self.audit.record_step(9, &Event::Ready { node_id: identity.node_id, digest, pid });
         Ok(sidecar)
+    }
+
+    /// Which keys are the node's, by what is saved and what is configured.
+    pub(super) fn wanted_keys(&self, settings: &Settings) -> Result<WantedKeys, Error> {
+        let saved = self.store.load().map_err(identity::IdentityError::from)?;
+        Ok(WantedKeys::of(&saved, &settings.chosen_keys).map_err(SignerFault::from)?)
     }
 
     /// Step 2, with a word now and then while a large binary is read.

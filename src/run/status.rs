@@ -50,10 +50,10 @@ pub(super) fn signer_ready(signer: &StakingStatus) -> Event {
     }
 }
 
-pub(super) fn key(kind: &'static str, pubkey: String, origin: Origin) -> Event {
+pub(super) fn key(kind: &'static str, pubkey: String, origin: &Origin) -> Event {
     match origin {
         Origin::Generated => Event::KeyGenerated { kind, pubkey },
-        Origin::Adopted { others } => Event::KeyAdopted { kind, pubkey, others },
+        Origin::Adopted(how) => Event::KeyAdopted { kind, pubkey, how: how.clone() },
         Origin::Known => Event::KeyKnown { kind, pubkey },
     }
 }

@@ -39,10 +39,6 @@ pub enum SidecarError {
     OtherKey { call: String, found: String },
     #[error("{call}: a signature of {found} bytes, expected {expected}")]
     SignatureLength { call: String, found: usize, expected: usize },
-    #[error("the sidecar is not ready to sign: {0}")]
-    NotReady(String),
-    #[error("the sidecar cannot sign: missing capability {0}")]
-    Incapable(String),
     #[error("encode the request")]
     Encode(#[source] serde_json::Error),
 }
@@ -62,9 +58,7 @@ impl Fault for SidecarError {
             | Self::Refused { .. }
             | Self::Shape { .. }
             | Self::OtherKey { .. }
-            | Self::SignatureLength { .. }
-            | Self::NotReady(_)
-            | Self::Incapable(_) => exit::UNAVAILABLE,
+            | Self::SignatureLength { .. } => exit::UNAVAILABLE,
         }
     }
 
@@ -82,8 +76,6 @@ impl Fault for SidecarError {
             | Self::Shape { .. }
             | Self::OtherKey { .. }
             | Self::SignatureLength { .. }
-            | Self::NotReady(_)
-            | Self::Incapable(_)
             | Self::Encode(_) => Severity::Slip,
         }
     }
@@ -110,15 +102,8 @@ impl SidecarError {
             | Self::Shape { .. }
             | Self::OtherKey { .. }
             | Self::SignatureLength { .. }
-            | Self::NotReady(_)
-            | Self::Incapable(_)
             | Self::Encode(_) => false,
         }
-    }
-
-    /// Whether a signer that is still starting would look like this.
-    pub const fn may_come(&self) -> bool {
-        matches!(self, Self::NotReady(_))
     }
 
     /// The contract's stable word for why the sidecar refused (`key_not_found`, `slashing_protection`, …), where it

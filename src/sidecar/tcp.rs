@@ -14,19 +14,19 @@ use tokio::net::TcpStream;
 const CHUNK: usize = 16 * 1024;
 
 /// A stream of tokio's.
-pub(super) struct Tcp<S> {
+pub(crate) struct Tcp<S> {
     stream: S,
     chunk: Box<[u8; CHUNK]>,
 }
 
 impl<S> Tcp<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, chunk: Box::new([0; CHUNK]) }
     }
 }
 
 /// Connects.
-pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     // A request goes out in two writes, head and body; the second must not wait for an acknowledgement of the first.
     stream.set_nodelay(true)?;

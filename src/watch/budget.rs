@@ -54,6 +54,12 @@ impl RestartLog {
         self.budget = budget;
     }
 
+    /// The restart after a wait for the signer that was in vain: at once, since it took its time, and not counted.
+    pub fn waited(&self) -> Restart {
+        let attempt = u32::try_from(self.crashes.len()).unwrap_or(u32::MAX).saturating_add(1);
+        Restart { attempt, after: Duration::ZERO }
+    }
+
     /// Notes a crash at `now` and says whether it is answered with a restart.
     ///
     /// # Errors
@@ -96,6 +102,15 @@ mod tests {
         assert_eq!(log.crashed(at(1), "x").map(|restart| restart.attempt), Ok(2));
         assert!(log.crashed(at(2), "signal KILL").expect_err("over").to_string().contains("signal KILL"));
         assert_eq!(log.crashed(at(100), "x").map(|restart| restart.attempt), Ok(1));
+    }
+
+    #[test]
+    fn a_wait_for_the_signer_uses_up_nothing() {
+        let mut log = RestartLog::new(RestartBudget { max: 1, within: Duration::from_secs(60) });
+        for _ in 0..100 {
+            assert_eq!(log.waited(), Restart { attempt: 1, after: Duration::ZERO });
+        }
+        assert!(log.crashed(Instant::now(), "x").is_ok());
     }
 
     #[test]

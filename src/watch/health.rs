@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::wire::{Metrics, StakingStatus};
-use contract::{BlsPublicKey, TlsPublicKey};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use crate::config::SignerReload;
 use crate::sidecar::{Client, SidecarError};
+use crate::signer_report::{self, NodeKeys};
 use crate::text::one_line;
 
 /// How often to ask, and how much is forgiven.
@@ -23,15 +24,6 @@ pub struct HealthSettings {
     /// This many in a row without an answer: the sidecar hangs. And this many in a row that say that the signer is
     /// away: it is.
     pub failures: u32,
-}
-
-/// The keys that this node signs with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keys {
-    /// The BLS key.
-    pub bls: BlsPublicKey,
-    /// The TLS key.
-    pub tls: TlsPublicKey,
 }
 
 /// What one question brought.
@@ -65,14 +57,16 @@ pub enum Change {
 pub struct Health {
     failures: u32,
     silent: u32,
-    away: u32,
-    degraded: bool,
+    /// How many answers in a row gave this reason.
+    away: (u32, String),
+    /// The reason that was told.
+    degraded: Option<String>,
 }
 
 impl Health {
     /// All is well so far.
-    pub const fn new(failures: u32) -> Self {
-        Self { failures, silent: 0, away: 0, degraded: false }
+    pub fn new(failures: u32) -> Self {
+        Self { failures, silent: 0, away: (0, String::new()), degraded: None }
     }
 
     /// Another threshold from now on.
@@ -90,15 +84,19 @@ impl Health {
                 return (self.silent >= self.failures).then_some(Change::Hung(why));
             }
             Answer::SignerAway(why) => {
-                (self.silent, self.away) = (0, self.away.saturating_add(1));
-                if !self.degraded && self.away >= self.failures {
-                    self.degraded = true;
+                self.silent = 0;
+                let (count, reason) = &mut self.away;
+                // Away is away, whatever the reason; another reason is told once it has been the same for as long.
+                *count = if self.degraded.is_some() && *reason != why { 1 } else { count.saturating_add(1) };
+                reason.clone_from(&why);
+                if *count >= self.failures && self.degraded.as_ref() != Some(&why) {
+                    self.degraded = Some(why.clone());
                     return Some(Change::Lost(why));
                 }
             }
             Answer::Well => {
-                (self.silent, self.away) = (0, 0);
-                if std::mem::take(&mut self.degraded) {
+                (self.silent, self.away.0) = (0, 0);
+                if self.degraded.take().is_some() {
                     return Some(Change::Back);
                 }
             }
@@ -107,24 +105,49 @@ impl Health {
     }
 }
 
-/// Judges one answer.
-fn judge(answered: Result<StakingStatus, SidecarError>, keys: &Keys) -> Answer {
+/// Judges one answer; gives it back as far as it has to do with the signer.
+fn judge(answered: Result<StakingStatus, SidecarError>, keys: &NodeKeys) -> (Answer, Option<StakingStatus>) {
     match answered {
-        Err(error @ SidecarError::Forged { .. }) => Answer::Forged(error),
+        Err(error @ SidecarError::Forged { .. }) => (Answer::Forged(error), None),
         // It lives, and says that something behind it does not.
-        Err(error) if error.is_refusal() => Answer::SignerAway(one_line(&error)),
-        Err(error) => Answer::None(one_line(&error)),
-        Ok(status) if !status.web3signer_connected => {
-            Answer::SignerAway(format!("Web3Signer does not answer at {}", status.web3signer_url))
+        Err(error) if error.is_refusal() => (Answer::SignerAway(one_line(&error)), None),
+        Err(error) => (Answer::None(one_line(&error)), None),
+        Ok(status) => {
+            let answer = signer_report::trouble(&status, keys).map_or(Answer::Well, Answer::SignerAway);
+            (answer, Some(status))
         }
-        Ok(status) if !status.ready => Answer::SignerAway("the sidecar says that it is not ready".to_owned()),
-        Ok(status) if !status.bls_pubkeys.contains(&keys.bls) => {
-            Answer::SignerAway(format!("the BLS key {} is gone from the signer", keys.bls))
+    }
+}
+
+/// When a signer that lists no key is asked to read its key files again: once a minute, and only while it is degraded.
+#[derive(Debug)]
+struct Reloads {
+    /// None if it is never asked.
+    after: Option<u32>,
+    away: u32,
+    last: Option<tokio::time::Instant>,
+}
+
+impl Reloads {
+    const BETWEEN: Duration = Duration::from_secs(60);
+
+    const fn new(reload: SignerReload, failures: u32) -> Self {
+        let after = match reload {
+            SignerReload::WhenEmpty => Some(failures),
+            SignerReload::Never => None,
+        };
+        Self { after, away: 0, last: None }
+    }
+
+    fn is_due(&mut self, answer: &Answer, status: Option<&StakingStatus>, now: tokio::time::Instant) -> bool {
+        self.away = if matches!(answer, Answer::SignerAway(_)) { self.away.saturating_add(1) } else { 0 };
+        let degraded = self.after.is_some_and(|after| self.away >= after);
+        let rested = self.last.is_none_or(|last| now.duration_since(last) >= Self::BETWEEN);
+        let due = degraded && rested && status.is_some_and(signer_report::lists_nothing);
+        if due {
+            self.last = Some(now);
         }
-        Ok(status) if !status.tls_pubkeys.contains(&keys.tls) => {
-            Answer::SignerAway(format!("the TLS key {} is gone from the signer", keys.tls))
-        }
-        Ok(_) => Answer::Well,
+        due
     }
 }
 
@@ -154,26 +177,39 @@ pub struct Asking {
 /// What the last answers said.
 #[derive(Debug)]
 struct Last {
-    signer_answers: bool,
+    trouble: Option<String>,
     requests: Option<Metrics>,
 }
 
 impl Asking {
     /// Starts to ask; the first question comes after one interval.
-    pub fn start(client: &Client, keys: Keys, settings: HealthSettings) -> Self {
+    pub fn start(client: &Client, keys: NodeKeys, settings: HealthSettings, reload: SignerReload) -> Self {
         let client = client.with_timeout(settings.timeout);
         let (answered, answers) = mpsc::channel(1);
         // The last step of a start was an answer of the signer's.
-        let last = Arc::new(Mutex::new(Last { signer_answers: true, requests: None }));
+        let last = Arc::new(Mutex::new(Last { trouble: None, requests: None }));
         let told = Arc::clone(&last);
         let task = tokio::spawn(async move {
             let mut due = tokio::time::interval_at(tokio::time::Instant::now() + settings.interval, settings.interval);
             due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut counts = Counts::Asked;
+            let (mut counts, mut reloads) = (Counts::Asked, Reloads::new(reload, settings.failures));
             loop {
                 due.tick().await;
-                let mut answer = judge(client.status().await, &keys);
-                told.lock().unwrap_or_else(PoisonError::into_inner).signer_answers = matches!(answer, Answer::Well);
+                let (mut answer, status) = judge(client.status().await, &keys);
+                told.lock().unwrap_or_else(PoisonError::into_inner).trouble = match &answer {
+                    Answer::Well => None,
+                    Answer::SignerAway(why) | Answer::None(why) => Some(why.clone()),
+                    Answer::Forged(error) => Some(one_line(error)),
+                };
+                if reloads.is_due(&answer, status.as_ref(), tokio::time::Instant::now()) {
+                    match client.reload_signer().await {
+                        Ok(asked) => tracing::info!(?asked, "asked Web3Signer to read its key files again"),
+                        Err(error @ SidecarError::Forged { .. }) => answer = Answer::Forged(error),
+                        Err(error) => {
+                            tracing::info!(error = one_line(&error), "ask Web3Signer to read its key files again")
+                        }
+                    }
+                }
                 // Who does not answer at all is not asked for more.
                 if counts == Counts::Asked && matches!(answer, Answer::Well | Answer::SignerAway(_)) {
                     match count(&client, settings.interval).await {
@@ -195,10 +231,9 @@ impl Asking {
         Self { answers, task, last }
     }
 
-    /// Whether the last answer said that the signer can be used. One bad answer is no reason to do anything, and still
-    /// one to know.
-    pub fn signer_answers(&self) -> bool {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).signer_answers
+    /// Why the signer cannot be used, by the last answer. One bad answer is no reason to do anything, and still one to know.
+    pub fn signer_trouble(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
     }
 
     /// What the sidecar counted last.
@@ -230,6 +265,10 @@ mod tests {
         Answer::SignerAway("away".to_owned())
     }
 
+    fn because(why: &str) -> Answer {
+        Answer::SignerAway(why.to_owned())
+    }
+
     fn none() -> Answer {
         Answer::None("timeout".to_owned())
     }
@@ -246,6 +285,57 @@ mod tests {
         // Shorter than the threshold is forgiven.
         assert!(health.take(away()).is_none());
         assert!(health.take(Answer::Well).is_none());
+    }
+
+    #[test]
+    fn another_reason_is_told_once_it_has_lasted_as_long_and_reasons_that_change_are_away_all_the_same() {
+        let mut health = Health::new(2);
+        assert!(health.take(because("refused")).is_none());
+        assert!(matches!(health.take(because("empty")), Some(Change::Lost(why)) if why == "empty"));
+        assert!(health.take(because("refused")).is_none());
+        assert!(health.take(because("empty")).is_none(), "told already");
+        assert!(health.take(because("sealed")).is_none());
+        assert!(matches!(health.take(because("sealed")), Some(Change::Lost(why)) if why == "sealed"));
+        assert!(matches!(health.take(Answer::Well), Some(Change::Back)));
+    }
+
+    #[test]
+    fn a_degraded_signer_that_lists_nothing_is_asked_to_reload_once_a_minute() {
+        let process = |keys| contract::wire::SignerProcess {
+            role: contract::wire::SignerRole::Eth2,
+            url: String::new(),
+            state: contract::wire::SignerState::Answers,
+            why: String::new(),
+            serves_bls: Some(true),
+            serves_tls: None,
+            keys,
+            health: contract::wire::SignerHealth::Up,
+            failed_keys: 0,
+            key_manager: None,
+        };
+        let status = |keys| StakingStatus {
+            ready: true,
+            web3signer_url: String::new(),
+            web3signer_connected: true,
+            bls_pubkeys: Vec::new(),
+            tls_pubkeys: Vec::new(),
+            module_version: String::new(),
+            capabilities: Vec::new(),
+            signers: vec![process(keys)],
+        };
+        let (empty, full) = (status(0), status(1));
+        let now = tokio::time::Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut reloads = Reloads::new(SignerReload::WhenEmpty, 2);
+        assert!(!reloads.is_due(&away(), Some(&empty), at(0)), "one bad answer is no degradation");
+        assert!(!reloads.is_due(&away(), Some(&full), at(1)), "a reload could drop the others");
+        assert!(!reloads.is_due(&away(), None, at(2)));
+        assert!(reloads.is_due(&away(), Some(&empty), at(3)));
+        assert!(!reloads.is_due(&away(), Some(&empty), at(62)));
+        assert!(reloads.is_due(&away(), Some(&empty), at(63)));
+        assert!(!reloads.is_due(&Answer::Well, Some(&empty), at(200)));
+        let mut never = Reloads::new(SignerReload::Never, 1);
+        assert!(!never.is_due(&away(), Some(&empty), at(0)));
     }
 
     #[test]

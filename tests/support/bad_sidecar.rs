@@ -112,7 +112,8 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
     reader.take(length).read_to_end(&mut body)?;
     let body = String::from_utf8_lossy(&body);
     let generates = body.contains("generate");
-    let asked = if body.contains(OTHER_BLS) { OTHER_BLS } else { BLS };
+    let asked: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    let asked = asked["publicKey"].as_str().unwrap_or(BLS).to_owned();
     let path = request.split(' ').nth(1).unwrap_or_default();
     let nonce = path.split_once("nonce=").map_or("", |(_, nonce)| nonce);
     // The fault of an answer, but none before clients are let in.
@@ -163,7 +164,22 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
         }
         _ => {}
     }
+    if let Some(log) = std::env::var_os("CRYFTTEE_ASKED") {
+        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        log.write_all(format!("{} {path} {body}\n", request.split(' ').next().unwrap_or_default()).as_bytes())?;
+    }
     match path.split('?').next().unwrap_or_default() {
+        // By a file, where a test has a whole signer in mind.
+        "/v1/staking/status" if std::env::var_os("CRYFTTEE_STATUS_FILE").is_some() => {
+            let status = std::fs::read_to_string(std::env::var_os("CRYFTTEE_STATUS_FILE").unwrap_or_default())?;
+            respond(&mut stream, 200, &status)
+        }
+        "/v1/runtime/signer/reload" if std::env::var_os("CRYFTTEE_STATUS_FILE").is_some() => {
+            let status = std::path::PathBuf::from(std::env::var_os("CRYFTTEE_STATUS_FILE").unwrap_or_default());
+            let _ = std::fs::rename(status.with_extension("reloaded"), status);
+            later(fault)?;
+            respond(&mut stream, 200, "{\"reloaded\":[\"eth2\"],\"why\":{}}")
+        }
         "/v1/runtime/attestation" if fault == "nested" => respond(&mut stream, 200, &"[".repeat(1_000_000)),
         "/v1/runtime/attestation" => respond(&mut stream, 200, &evidence(nonce, fault)),
         "/v1/staking/status" if fault == "status-fails-later" && ADMITTED.load(Ordering::Relaxed) => respond(
@@ -180,7 +196,7 @@ fn answer(mut stream: UnixStream, fault: &str) -> io::Result<()> {
             respond(&mut stream, status.parse().unwrap_or(500), &body)
         }
         "/v1/staking/bls/register" => {
-            let key = if generates { kept("bls", true).pop().unwrap_or(BLS) } else { asked };
+            let key = if generates { kept("bls", true).pop().unwrap_or(BLS) } else { &asked };
             let proof = std::env::var("CRYFTTEE_PROOF").map(|proof| format!(",\"proof_of_possession\":\"{proof}\""));
             let proof = proof.unwrap_or_default();
             respond(&mut stream, 201, &format!("{{\"pubkey\":\"{key}\",\"secret_path\":\"x\"{proof}}}"))

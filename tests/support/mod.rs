@@ -139,6 +139,7 @@ impl Host {
             .arg("run")
             .args(["--cryfttee-signer", "--trust-pins-d", "/nonexistent"])
             .args(["--cryfttee-startup-timeout", "2s", "--cryfttee-request-timeout", "2s"])
+            .args(["--web3signer-startup-timeout", "2s"])
             // Temporary folders are everybody's; the check has tests of its own.
             .args(["--launch-check-path", "false"])
             .args(["--watch-interval", "100ms", "--launch-stop-grace", "500ms"]);

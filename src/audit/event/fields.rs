@@ -116,9 +116,11 @@ impl Event {
                 add("CRYFTTEE_PUBKEY", pubkey.clone());
             }
             Self::EventsLost { count } => add("CRYFTTEE_COUNT", count.to_string()),
-            Self::WaitingForSigner { url, .. } | Self::SignerReady { url, .. } => {
-                add("CRYFTTEE_SIGNER_URL", url.clone())
+            Self::WaitingForSigner { url, why } => {
+                add("CRYFTTEE_SIGNER_URL", url.clone());
+                add("CRYFTTEE_REASON", why.clone());
             }
+            Self::SignerReady { url, .. } => add("CRYFTTEE_SIGNER_URL", url.clone()),
             Self::KeyGenerated { kind, pubkey }
             | Self::KeyAdopted { kind, pubkey, .. }
             | Self::KeyKnown { kind, pubkey } => {

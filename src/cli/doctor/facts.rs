@@ -1,17 +1,14 @@
 //! What there is to judge: read here, and nowhere else.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::unistd::{Group, User};
 
 use super::super::error::CommandError;
-use super::tpm;
 use super::unit::Unit;
+use super::{signer, tpm};
 use crate::appraise::{self, Accepted, Verdict};
 use crate::cli::standing::{Known, Mark};
 use crate::clock;
@@ -36,7 +33,7 @@ pub(super) struct Facts {
     /// The binary: what accepts it; or why it may not run.
     pub(super) binary: Result<String, String>,
     pub(super) appraisal: Option<Result<String, String>>,
-    pub(super) signer: Result<(), String>,
+    pub(super) signer: signer::Found,
     pub(super) clock: Clock,
     /// Whether journald keeps what it has over a reboot; none where there is no journald.
     pub(super) journal: Option<bool>,
@@ -84,7 +81,7 @@ impl Facts {
             socket: node(&settings.socket),
             appraisal: binary.is_ok().then(|| appraised(settings)),
             binary,
-            signer: upcheck(&settings.web3signer_url),
+            signer: signer::Found::gather(settings),
             clock: Clock {
                 now: clock::now(),
                 installed: fs::metadata("/proc/self/exe").map_or(0, |exe| exe.mtime().try_into().unwrap_or_default()),
@@ -141,84 +138,5 @@ fn appraised(settings: &Settings) -> Result<String, String> {
         Verdict::Accept(Accepted::By(reference)) => Ok(reference.origin),
         Verdict::Accept(Accepted::WithoutReference | Accepted::Unenforced) => Ok(String::new()),
         Verdict::Refuse(refusal) => Err(one_line(&refusal)),
-    }
-}
-
-/// Asks Web3Signer whether it is there, in the clear; over TLS, whether anybody listens.
-fn upcheck(url: &str) -> Result<(), String> {
-    const SOON: Duration = Duration::from_secs(3);
-    let (host, port, tls) = host_and_port(url).ok_or_else(|| "its URL has no host".to_owned())?;
-    let failed = |error: std::io::Error| error.to_string();
-    let addresses = (host.trim_matches(['[', ']']), port).to_socket_addrs().map_err(failed)?;
-    let mut last = "its name has no address".to_owned();
-    let connected = addresses.into_iter().find_map(|address| {
-        TcpStream::connect_timeout(&address, SOON).map_err(|error| last = format!("{address}: {error}")).ok()
-    });
-    let Some(mut stream) = connected else { return Err(last) };
-    if tls {
-        return Ok(());
-    }
-    stream.set_read_timeout(Some(SOON)).and_then(|()| stream.set_write_timeout(Some(SOON))).map_err(failed)?;
-    let request = format!("GET /upcheck HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut answer = [0; 64];
-    let count = stream.read(&mut answer).map_err(failed)?;
-    let first = String::from_utf8_lossy(&answer[..count]).lines().next().unwrap_or_default().to_owned();
-    if first.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(format!("GET /upcheck was answered {first:?}")) }
-}
-
-/// `https://user:word@host:9000/path` → host, 9000, true.
-fn host_and_port(url: &str) -> Option<(String, u16, bool)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
-    let tls = scheme.eq_ignore_ascii_case("https");
-    let standard = if tls { 443 } else { 80 };
-    let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address are within brackets.
-        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-        _ => (authority, standard),
-    };
-    (!host.is_empty()).then(|| (host.to_owned(), port, tls))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::TcpListener;
-
-    use super::*;
-
-    #[test]
-    fn the_host_of_a_url_is_found_whatever_stands_around_it() {
-        for (url, expected) in [
-            ("http://localhost:9000", Some(("localhost", 9000, false))),
-            ("https://a:b@signer/x:1", Some(("signer", 443, true))),
-            ("http://[::1]:9000/", Some(("[::1]", 9000, false))),
-            ("http://[::1]", Some(("[::1]", 80, false))),
-            ("http://", None),
-            ("http://x:99999", None),
-        ] {
-            let expected = expected.map(|(host, port, tls)| (host.to_owned(), port, tls));
-            assert_eq!(host_and_port(url), expected, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_signer_is_reachable_when_it_says_so_and_not_when_somebody_else_listens() {
-        for (answer, well) in
-            [("HTTP/1.1 200 OK\r\n\r\nOK", true), ("HTTP/1.1 403 x\r\n\r\n", false), ("SSH-2.0", false)]
-        {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
-            let url = format!("http://{}", listener.local_addr().expect("address"));
-            let server = std::thread::spawn(move || {
-                let (mut stream, _) = listener.accept().expect("accept");
-                let mut request = [0; 1024];
-                let count = stream.read(&mut request).expect("read");
-                assert!(request[..count].starts_with(b"GET /upcheck HTTP/1.1\r\nHost: 127.0.0.1:"));
-                stream.write_all(answer.as_bytes()).expect("write");
-            });
-            assert_eq!(upcheck(&url).is_ok(), well, "{answer}");
-            server.join().expect("no panic");
-        }
-        assert!(upcheck("http://127.0.0.1:1").is_err_and(|why| why.contains("127.0.0.1:1")));
     }
 }

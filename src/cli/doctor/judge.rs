@@ -26,7 +26,7 @@ pub(super) fn all(settings: &Settings, facts: &Facts) -> Vec<Check> {
     checks.extend((settings.transport == Transport::Uds).then(|| socket(&settings.socket, &facts.socket)));
     checks.push(binary(&settings.binary, &facts.binary));
     checks.extend(facts.appraisal.as_ref().map(appraisal));
-    checks.push(signer(&settings.web3signer_url, &facts.signer));
+    checks.extend(facts.signer.check());
     checks.extend(facts.folders.iter().map(|(path, found)| folder(path, found)));
     checks.push(tpm::tpm(&settings.tpm, &facts.tpm, in_force));
     checks.push(lock(&facts.mark));
@@ -161,19 +161,6 @@ fn appraisal(found: &Result<String, String>) -> Check {
     }
 }
 
-fn signer(url: &str, found: &Result<(), String>) -> Check {
-    const NAME: &str = "signer";
-    let url = crate::run::without_secrets(url);
-    match found {
-        Ok(()) => Check::ok(NAME, format!("{url} answers")),
-        Err(why) => Check::wrong(
-            NAME,
-            format!("{url} does not answer: {why}"),
-            "start Web3Signer, or set web3signer.url; on another host, the unit also needs IPAddressAllow=",
-        ),
-    }
-}
-
 fn folder(path: &Path, found: &Result<Option<Node>, String>) -> Check {
     const NAME: &str = "state folder";
     let path = path.display();
@@ -269,7 +256,6 @@ mod tests {
             binary(Path::new("/x"), &Err("no file".to_owned())),
             appraisal(&Ok(String::new())),
             appraisal(&Err("not pinned".to_owned())),
-            signer("http://u:p@x", &Err("refused".to_owned())),
             folder(Path::new("/x"), &Ok(Some(node("x", 0o755)))),
             folder(Path::new("/x"), &Err("denied".to_owned())),
             lock(&Mark::Hidden),
@@ -278,11 +264,9 @@ mod tests {
         for check in &checks {
             assert!(check.outcome != Outcome::Ok && check.fix.as_ref().is_some_and(|fix| !fix.is_empty()), "{check:?}");
         }
-        assert!(!checks[5].text.contains("u:p"), "a password is nobody's to read: {:?}", checks[5]);
         let good = [
             user(Some(&("x".to_owned(), true))).expect("a line"),
             appraisal(&Ok("pins.d".to_owned())),
-            signer("http://x", &Ok(())),
             folder(Path::new("/x"), &Ok(Some(node("x", 0o700)))),
             folder(Path::new("/x"), &Ok(None)),
             lock(&Mark::NotSet),

@@ -112,8 +112,12 @@ impl Report {
             lines.push(("TLS key", node.tls_pubkey.to_string()));
         }
         if let Some(signer) = &state.signer {
-            let answers = if signer.reachable { "answers" } else { "does NOT answer" };
-            lines.push(("Signer", format!("{answers} at {}", sanitise(&signer.url))));
+            let text = match (&signer.trouble, signer.reachable) {
+                (Some(trouble), _) => sanitise(trouble),
+                (None, true) => format!("answers at {}", sanitise(&signer.url)),
+                (None, false) => format!("cannot be used at {}", sanitise(&signer.url)),
+            };
+            lines.push(("Signer", text));
         }
         if let Some(disk) = state.disk.as_ref().filter(|disk| disk.state != "verified") {
             let why = disk.why.as_deref().map(|why| format!(": {}", sanitise(why))).unwrap_or_default();
@@ -152,14 +156,18 @@ fn findings(state: &State) -> Vec<(&'static str, String)> {
 }
 
 fn of_sidecar(sidecar: &StakingStatus) -> Vec<(&'static str, String)> {
-    let answers = if sidecar.web3signer_connected { "answers" } else { "does not answer" };
+    // Which keys are the node's, the verifier knows; here it is whether the sidecar reaches its signer at all.
+    let said = match crate::signer_report::unreached(sidecar) {
+        Some(trouble) => sanitise(&trouble),
+        None => format!("Web3Signer answers at {}", sanitise(&crate::signer_report::urls(sidecar))),
+    };
     let count = |keys: usize| match keys {
         1 => "1 key".to_owned(),
         keys => format!("{keys} keys"),
     };
     let capabilities: Vec<String> = sidecar.capabilities.iter().take(8).map(|text| sanitise(text)).collect();
     let mut lines = vec![
-        ("It says", format!("Web3Signer {answers} at {}", sanitise(&sidecar.web3signer_url))),
+        ("It says", said),
         ("BLS keys", listed(count(sidecar.bls_pubkeys.len()), &sidecar.bls_pubkeys)),
         ("TLS keys", listed(count(sidecar.tls_pubkeys.len()), &sidecar.tls_pubkeys)),
         ("Can", capabilities.join(", ")),

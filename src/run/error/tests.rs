@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use contract::exit::{CONFIG, CRASH_BUDGET, DATA, INTEGRITY, INTERNAL, IO, OS, UNAVAILABLE};
 use contract::{BlsPublicKey, NodeId};
 
-use samples::{DIGEST, launch, measure, path, sidecar, source, text, unsafe_path};
+use samples::{DIGEST, launch, measure, no_answer, path, sidecar, source, text, unsafe_path};
 
 use super::super::reload::ReloadError;
 use super::Error;
@@ -21,7 +21,7 @@ use crate::attest::{AttestError, Discrepancy};
 use crate::config::{ConfigError, RestartBudget};
 use crate::fault::Fault as _;
 use crate::identity::possession::NotPossessed;
-use crate::identity::{IdentityError, KeyFault, Publication, StoreError};
+use crate::identity::{Contradiction, IdentityError, KeyFault, Misconfigured, Publication, SignerFault, StoreError};
 use crate::launch::LaunchError;
 use crate::launch::sockets::SocketError;
 use crate::lifecycle::{Event as Life, IllegalTransition, State};
@@ -177,7 +177,7 @@ fn each_error_of_the_attestation_means_what_it_meant() {
     let attest_source = include_str!("../../attest.rs");
     let rows = vec![
         (AttestError::Nonce(source()), OS, SLIP),
-        (AttestError::Ask(SidecarError::NotReady(text())), UNAVAILABLE, SLIP),
+        (AttestError::Ask(no_answer()), UNAVAILABLE, SLIP),
         (AttestError::Refused(Discrepancy::Nonce), INTEGRITY, SLIP),
     ];
     holds(attest_source, "AttestError", rows, Error::from);
@@ -197,21 +197,15 @@ fn each_error_of_the_identity_means_what_it_meant() {
     holds(sidecar_source, "SidecarError", sidecar(), generate);
     holds(sidecar_source, "SidecarError", sidecar(), |error| IdentityError::Prove(error).into());
     let key = BlsPublicKey::from_bytes([0x80; 48]).expect("the form of a key");
-    let lost = || KeyFault::Lost { saved: text() };
     let not_published = Publication::open(Some(Path::new("/dev/null/x"))).expect_err("no folder");
     let rows = vec![
-        (IdentityError::Key { kind: "BLS", source: lost() }, UNAVAILABLE, SLIP),
-        (IdentityError::Generate { kind: "BLS", source: SidecarError::NotReady(text()) }, UNAVAILABLE, SLIP),
+        (IdentityError::Generate { kind: "BLS", source: no_answer() }, UNAVAILABLE, SLIP),
         (IdentityError::Store(StoreError::InUse { path: path() }), CONFIG, SLIP),
-        (IdentityError::Prove(SidecarError::NotReady(text())), UNAVAILABLE, SLIP),
+        (IdentityError::Prove(no_answer()), UNAVAILABLE, SLIP),
         (IdentityError::Possession { key, source: NotPossessed::Wrong }, INTEGRITY, SLIP),
         (IdentityError::Publish(not_published), IO, SLIP),
     ];
     holds(include_str!("../../identity.rs"), "IdentityError", rows, Error::from);
-    let rows =
-        vec![(lost(), UNAVAILABLE, SLIP), (KeyFault::Mismatch { saved: text(), available: text() }, INTEGRITY, SLIP)];
-    let top = |source| IdentityError::Key { kind: "BLS", source }.into();
-    holds(include_str!("../../identity/decide.rs"), "KeyFault", rows, top);
     let rows = vec![
         (StoreError::Folder { path: path(), source: source() }, IO, SLIP),
         (StoreError::InUse { path: path() }, CONFIG, SLIP),
@@ -223,6 +217,54 @@ fn each_error_of_the_identity_means_what_it_meant() {
     ];
     let top = |error| IdentityError::from(error).into();
     holds(include_str!("../../identity/store.rs"), "StoreError", rows, top);
+}
+
+#[test]
+fn each_fault_of_the_signer_means_the_same_at_once_and_after_a_wait() {
+    let identity_source = include_str!("../../identity/fault.rs");
+    let lost = || KeyFault::Lost { wanted: text() };
+    let contradiction = || Contradiction { setting: "x", chosen: text(), saved: text() };
+    let fault = |source| SignerFault::Key { report: text(), kind: "BLS", source };
+    let faults = || {
+        vec![
+            (SignerFault::Away { report: text() }, UNAVAILABLE, SLIP),
+            (SignerFault::Unhealthy { report: text() }, UNAVAILABLE, SLIP),
+            (SignerFault::NoKey { report: text(), kind: "BLS", why: "x" }, UNAVAILABLE, SLIP),
+            (fault(lost()), UNAVAILABLE, SLIP),
+            (SignerFault::Incapable { missing: text() }, UNAVAILABLE, SLIP),
+            (Misconfigured::OnlyEth1 { url: text() }.into(), CONFIG, SLIP),
+            (contradiction().into(), CONFIG, SLIP),
+        ]
+    };
+    let keys = || {
+        vec![(lost(), UNAVAILABLE, SLIP), (KeyFault::Mismatch { wanted: text(), available: text() }, INTEGRITY, SLIP)]
+    };
+    let misconfigured = || {
+        vec![
+            (Misconfigured::Swapped { eth2: text(), eth1: text() }, CONFIG, SLIP),
+            (Misconfigured::Eth1AsEth2 { url: text() }, CONFIG, SLIP),
+            (Misconfigured::Eth2AsEth1 { url: text() }, CONFIG, SLIP),
+            (Misconfigured::OnlyEth2 { url: text() }, CONFIG, SLIP),
+            (Misconfigured::OnlyEth1 { url: text() }, CONFIG, SLIP),
+            (Misconfigured::NoKeyManager { url: text() }, CONFIG, SLIP),
+        ]
+    };
+    for top in [Error::from, |source| Error::Waited { within: Duration::ZERO, source }] {
+        holds(identity_source, "SignerFault", faults(), top);
+        holds(identity_source, "KeyFault", keys(), |source| top(fault(source)));
+        holds(identity_source, "Misconfigured", misconfigured(), |source| top(source.into()));
+    }
+}
+
+#[test]
+fn only_a_wait_for_what_may_still_come_was_in_vain() {
+    let waited = |source| Error::Waited { within: Duration::ZERO, source };
+    let away = || SignerFault::Away { report: text() };
+    assert!(waited(away()).waited_in_vain());
+    let swapped = Misconfigured::Swapped { eth2: text(), eth1: text() };
+    assert!(!waited(swapped.into()).waited_in_vain(), "no wait mends it");
+    assert!(!Error::from(away()).waited_in_vain(), "nobody waited");
+    assert!(!Error::from(no_answer()).waited_in_vain(), "the sidecar is away, not the signer");
 }
 
 #[test]
@@ -293,6 +335,7 @@ fn each_error_of_the_service_itself_means_what_it_meant() {
     holds(include_str!("../../tpm.rs"), "TpmError", rows, Error::from);
     let illegal = IllegalTransition { state: State::Idle, event: Life::Measured };
     let budget = RestartBudget { max: 0, within: Duration::from_secs(1) };
+    let waited = Error::Waited { within: Duration::ZERO, source: SignerFault::Away { report: text() } };
     let over = RestartLog::new(budget).crashed(Instant::now(), "x").expect_err("none is allowed");
     let rows = vec![
         (ConfigError::NotText { name: text() }.into(), CONFIG, SLIP),
@@ -303,9 +346,11 @@ fn each_error_of_the_service_itself_means_what_it_meant() {
         (Refusal::Revoked { measured: DIGEST }.into(), INTEGRITY, SLIP),
         (TpmError::NoBank.into(), IO, SLIP),
         (LaunchError::Unsealed.into(), INTEGRITY, LOCKS),
-        (SidecarError::NotReady(text()).into(), UNAVAILABLE, SLIP),
+        (no_answer().into(), UNAVAILABLE, SLIP),
         (AttestError::Nonce(source()).into(), OS, SLIP),
-        (IdentityError::Prove(SidecarError::NotReady(text())).into(), UNAVAILABLE, SLIP),
+        (SignerFault::Away { report: text() }.into(), UNAVAILABLE, SLIP),
+        (waited, UNAVAILABLE, SLIP),
+        (IdentityError::Prove(no_answer()).into(), UNAVAILABLE, SLIP),
         (Finding::SocketShutDown.into(), UNAVAILABLE, SLIP),
         (ReloadError::Ungated.into(), CONFIG, SLIP),
         (illegal.into(), INTERNAL, SLIP),

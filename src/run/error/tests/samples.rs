@@ -83,10 +83,13 @@ pub(super) fn sidecar() -> Vec<Row<SidecarError>> {
         (SidecarError::Shape { call: call(), source: json() }, UNAVAILABLE, SLIP),
         (SidecarError::OtherKey { call: call(), found: text() }, UNAVAILABLE, SLIP),
         (SidecarError::SignatureLength { call: call(), found: 1, expected: 2 }, UNAVAILABLE, SLIP),
-        (SidecarError::NotReady(text()), UNAVAILABLE, SLIP),
-        (SidecarError::Incapable(text()), UNAVAILABLE, SLIP),
         (SidecarError::Encode(json()), INTERNAL, SLIP),
     ]
+}
+
+/// A failure that may pass, for a row that is about what carries it.
+pub(super) fn no_answer() -> SidecarError {
+    SidecarError::Timeout { call: text(), within: Duration::ZERO }
 }
 
 pub(super) fn unsafe_path() -> Vec<Row<UnsafePath>> {
