@@ -4,9 +4,10 @@ pub mod manifest;
 mod reference;
 mod signature;
 
-use contract::Digest;
+use contract::{Digest, exit};
 
 use crate::config::Require;
+use crate::fault::{Fault, Severity};
 use crate::measure::Image;
 
 pub use reference::{Detached, ReferenceError, ReferenceValue, References, detached, read, read_libraries};
@@ -82,6 +83,26 @@ pub enum Refusal {
         /// What would have been accepted.
         known: Vec<ReferenceValue>,
     },
+}
+
+impl Fault for Refusal {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoReference { .. }
+            | Self::Revoked { .. }
+            | Self::BrokenSignature { .. }
+            | Self::NoProgram { .. }
+            | Self::Unknown { .. } => exit::INTEGRITY,
+        }
+    }
+
+    /// A reference value that is missing, and a release that was revoked after it was installed, are for an operator to mend.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Unknown { .. } | Self::BrokenSignature { .. } | Self::NoProgram { .. } => Severity::Tampering,
+            Self::NoReference { .. } | Self::Revoked { .. } => Severity::Slip,
+        }
+    }
 }
 
 fn list(known: &[ReferenceValue]) -> String {

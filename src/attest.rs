@@ -6,6 +6,7 @@ use contract::wire::Attestation;
 use contract::wire::attestation::HashSource;
 use contract::{Digest, exit};
 
+use crate::fault::{Fault, Severity};
 use crate::sidecar::{Client, SidecarError};
 use crate::sys;
 
@@ -21,25 +22,23 @@ pub enum AttestError {
     Refused(#[from] Discrepancy),
 }
 
-impl AttestError {
-    /// Exit code of the contract. Evidence that cannot be read is evidence that does not match.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for AttestError {
+    /// Evidence that cannot be read is evidence that does not match.
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Nonce(_) => exit::OS,
-            Self::Refused(_) | Self::Ask(SidecarError::Shape { .. }) => exit::INTEGRITY,
+            Self::Ask(SidecarError::Shape { .. }) => exit::INTEGRITY,
             Self::Ask(error) => error.exit_code(),
+            Self::Refused(discrepancy) => discrepancy.exit_code(),
         }
     }
-}
 
-impl AttestError {
-    /// Whether somebody else answered, or the sidecar claims to be another binary.
-    pub const fn is_tampering(&self) -> bool {
-        matches!(
-            self,
-            Self::Ask(SidecarError::Forged { .. })
-                | Self::Refused(Discrepancy::Digest { .. } | Discrepancy::Pid { .. })
-        )
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Nonce(_) => Severity::Slip,
+            Self::Ask(error) => error.severity(),
+            Self::Refused(discrepancy) => discrepancy.severity(),
+        }
     }
 }
 
@@ -68,6 +67,23 @@ pub enum Discrepancy {
         /// By the verifier.
         launched: u32,
     },
+}
+
+impl Fault for Discrepancy {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Digest { .. } | Self::SelfReported | Self::Nonce | Self::Pid { .. } => exit::INTEGRITY,
+        }
+    }
+
+    /// Tampering is that somebody else made it, or that the sidecar claims to be another binary. The rest, a sidecar of
+    /// another make may get wrong.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Digest { .. } | Self::Pid { .. } => Severity::Tampering,
+            Self::SelfReported | Self::Nonce => Severity::Slip,
+        }
+    }
 }
 
 /// Asks with a fresh nonce and appraises the answer.

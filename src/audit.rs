@@ -19,9 +19,11 @@ use std::time::{Duration, Instant};
 
 use chain::{Link, Moment};
 pub use event::{Action, Adopted, Event, Severity};
-pub use journal::{is_ours as stderr_is_journal, takes as journal_takes};
 use mailbox::Mailbox;
 use trail::Opener;
+
+use crate::journald;
+use crate::text::sanitise;
 
 /// Where events go: to journald where this process was started by systemd, else to standard error as text.
 #[derive(Debug)]
@@ -40,12 +42,12 @@ enum Sink {
 impl Audit {
     /// Opens the trail of the service, whose chain is kept in `state_dir`.
     pub fn open(state_dir: &Path) -> Self {
-        Self::open_as(Opener::Service, stderr_is_journal(), state_dir)
+        Self::open_as(Opener::Service, journald::stderr_is_journal(), state_dir)
     }
 
     /// Opens the trail for a command that an operator runs by hand, on a host where journald keeps it.
     pub fn open_for_command(state_dir: &Path) -> Self {
-        Self::open_as(Opener::Command, journal::is_there(), state_dir)
+        Self::open_as(Opener::Command, journald::is_there(), state_dir)
     }
 
     fn open_as(opener: Opener, journal: bool, state_dir: &Path) -> Self {
@@ -147,51 +149,5 @@ pub fn in_step(step: Option<u8>, event: &Event) -> String {
     match step {
         Some(number) => format!("[{number}/{STEPS}] {}", event.message()),
         None => event.message(),
-    }
-}
-
-/// Text that may come from outside, made harmless: no line breaks, no control bytes, no escape sequences, no
-/// more than a kilobyte.
-pub fn sanitise(text: &str) -> String {
-    sanitise_up_to(text, 1024)
-}
-
-/// The same with another bound, in bytes.
-pub fn sanitise_up_to(text: &str, longest: usize) -> String {
-    let mut clean = String::with_capacity(text.len().min(longest));
-    for character in text.chars() {
-        if clean.len() >= longest {
-            clean.push('…');
-            break;
-        }
-        match character {
-            // Also the characters that turn or hide text on a terminal: bidirectional controls and the like.
-            c if c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
-            {
-                clean.extend(c.escape_unicode());
-            }
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_from_outside_cannot_start_a_line_or_an_escape_sequence() {
-        let hostile = "ok\nREADY=1\r\x1b[31m\0\u{202e}";
-        let clean = sanitise(hostile);
-        assert!(!clean.chars().any(char::is_control), "{clean:?}");
-        assert!(clean.starts_with("ok\\u{a}READY=1"), "{clean:?}");
-    }
-
-    #[test]
-    fn a_megabyte_is_cut_to_a_kilobyte() {
-        assert!(sanitise(&"é".repeat(1024 * 1024)).len() <= 1024 + 8);
-        assert_eq!(sanitise("short"), "short");
     }
 }

@@ -7,6 +7,7 @@ mod call;
 mod completion;
 mod config;
 mod doctor;
+mod error;
 mod evidence;
 mod healthcheck;
 mod identity;
@@ -29,7 +30,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use contract::exit;
 
-use crate::error::one_line;
+use crate::text::one_line;
 
 /// Verifies the cryfttee signing sidecar and keeps it running: measures the binary, compares it with
 /// reference values, executes exactly the measured bytes, checks the sidecar's attestation, sets up the node's

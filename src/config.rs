@@ -10,15 +10,17 @@ mod settings;
 mod sidecar;
 mod values;
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use contract::exit;
+
+use crate::fault::{Fault, Severity};
 pub use inspect::{Effective, Inspection, inspect, inspect_files};
 pub use layers::CommandLine;
 pub use settings::{
-    Handoff, ImageKind, KeyGeneration, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings,
-    SignerReload, TpmMode, TpmSettings, Transport, TrustSettings,
+    Handoff, ImageKind, Mappings, OnAuditFailure, OnMismatch, Require, RestartBudget, Settings, SignerReload, TpmMode,
+    TpmSettings, Transport, TrustSettings,
 };
 pub use sidecar::SidecarSettings;
 pub use values::parse_time;
@@ -86,6 +88,32 @@ pub enum ConfigError {
     },
 }
 
+impl Fault for ConfigError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Read { .. }
+            | Self::Syntax { .. }
+            | Self::UnknownKey { .. }
+            | Self::UnknownVariable { .. }
+            | Self::NotPassedOn { .. }
+            | Self::NotText { .. }
+            | Self::Value { .. } => exit::CONFIG,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Read { .. }
+            | Self::Syntax { .. }
+            | Self::UnknownKey { .. }
+            | Self::UnknownVariable { .. }
+            | Self::NotPassedOn { .. }
+            | Self::NotText { .. }
+            | Self::Value { .. } => Severity::Slip,
+        }
+    }
+}
+
 impl Settings {
     /// Reads flags, environment, files and defaults.
     ///
@@ -121,38 +149,6 @@ impl Settings {
 /// The folder of the verifier's state, where nobody says another.
 pub fn default_state_dir() -> PathBuf {
     keys::KEYS.iter().find(|key| key.path == "state_dir").map(|key| PathBuf::from(key.default)).unwrap_or_default()
-}
-
-/// What editors and package managers leave beside a file. A pin in one of them is one that was taken back.
-fn left_over(path: &Path) -> bool {
-    const ENDINGS: [&str; 10] =
-        ["~", ".bak", ".orig", ".swp", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".rpmsave", ".rpmnew", ".rpmorig"];
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
-/// The files of a drop-in folder that end in `.extension`, or all where it is empty, by name; none where
-/// there is no folder. Hidden files, and what editors and package managers leave behind, are passed over.
-///
-/// # Errors
-/// [`ConfigError::Read`] where the folder is there and cannot be listed.
-pub fn list_folder(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, ConfigError> {
-    let failed = |source| ConfigError::Read { path: folder.to_owned(), source };
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        let wanted = extension.is_empty() || path.extension().is_some_and(|found| found == extension);
-        if wanted && !hidden && !left_over(&path) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// `; did you mean …?`, where a key is near.

@@ -4,6 +4,7 @@ mod decide;
 mod fault;
 pub mod possession;
 mod public;
+mod settings;
 mod store;
 
 use contract::{BlsPublicKey, Bytes, NodeId, TlsPublicKey, exit};
@@ -11,9 +12,11 @@ use contract::{BlsPublicKey, Bytes, NodeId, TlsPublicKey, exit};
 pub use decide::{Actions, Chosen, Decision, KeyAction, Wanted, WantedKeys, decide};
 pub use fault::{Contradiction, KeyFault, Misconfigured, SignerFault};
 pub use public::{PublicIdentity, Publication, PublishError};
+pub use settings::KeyGeneration;
 pub use store::{Records, Saved, Store, StoreError};
 
 use crate::audit::Adopted;
+use crate::fault::{Fault, Severity};
 use crate::sidecar::{Client, SidecarError};
 use possession::NotPossessed;
 
@@ -33,14 +36,21 @@ pub enum IdentityError {
     Publish(#[from] PublishError),
 }
 
-impl IdentityError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for IdentityError {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Possession { .. } => exit::INTEGRITY,
             Self::Generate { source, .. } | Self::Prove(source) => source.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Publish(_) => exit::IO,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Generate { source, .. } | Self::Prove(source) => source.severity(),
+            Self::Store(error) => error.severity(),
+            Self::Possession { .. } | Self::Publish(_) => Severity::Slip,
         }
     }
 }

@@ -22,6 +22,7 @@ pub use status::NotConfined;
 
 use crate::appraise::Appraised;
 use crate::config::ImageKind;
+use crate::fault::{Fault, Severity};
 use crate::measure::{self, Image, ImageFacts, MeasureError};
 use crate::sys::{Program, RunAs, SpawnError};
 
@@ -62,9 +63,8 @@ pub enum LaunchError {
     NotConfined(#[from] NotConfined),
 }
 
-impl LaunchError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for LaunchError {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::OtherImage { .. } | Self::Unsealed | Self::NotConfined(_) => exit::INTEGRITY,
             Self::FindUser { .. } | Self::NoUser { .. } | Self::RootUser | Self::NotAllowed { .. } => exit::CONFIG,
@@ -74,9 +74,51 @@ impl LaunchError {
             Self::Measure(error) => error.exit_code(),
         }
     }
+
+    /// At a start. A sidecar that is not confined is no evidence of an attack then: a kernel that withholds a step of the
+    /// launch looks the same, and so does an operator who traces the service. It is looked at right after its exec, and is
+    /// refused before it is attested. [`Self::severity_once_confined`] is the same question about one that runs.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::OtherImage { .. } | Self::Unsealed => Severity::Tampering,
+            Self::Measure(error) => error.severity(),
+            Self::FindUser { .. }
+            | Self::NoUser { .. }
+            | Self::RootUser
+            | Self::Output(_)
+            | Self::Spawn(_)
+            | Self::EndedEarly(_)
+            | Self::Wait(_)
+            | Self::NotAllowed { .. }
+            | Self::ReadSeals(_)
+            | Self::ReadStatus(..)
+            | Self::NotConfined(_) => Severity::Slip,
+        }
+    }
 }
 
 impl LaunchError {
+    /// In a sidecar that runs. It was found to be confined at its start, and nothing that it may do by itself gives a
+    /// privilege back or attaches a debugger: somebody with more rights than it has did that.
+    pub fn severity_once_confined(&self) -> Severity {
+        match self {
+            Self::NotConfined(_) => Severity::Tampering,
+            Self::FindUser { .. }
+            | Self::NoUser { .. }
+            | Self::RootUser
+            | Self::Output(_)
+            | Self::Spawn(_)
+            | Self::EndedEarly(_)
+            | Self::Wait(_)
+            | Self::Measure(_)
+            | Self::NotAllowed { .. }
+            | Self::OtherImage { .. }
+            | Self::Unsealed
+            | Self::ReadSeals(_)
+            | Self::ReadStatus(..) => self.severity(),
+        }
+    }
+
     /// The same error, of a process that is known to live: then what cannot be opened is what may not be seen.
     #[must_use]
     pub fn of_a_living(self, pid: u32) -> Self {
@@ -93,7 +135,20 @@ impl LaunchError {
     /// Whether a look at a process that is gone would fail like this. That something else than the image was
     /// found is never absence.
     pub const fn may_be_absence(&self) -> bool {
-        matches!(self, Self::Measure(_) | Self::ReadSeals(_) | Self::ReadStatus(..))
+        match self {
+            Self::Measure(_) | Self::ReadSeals(_) | Self::ReadStatus(..) => true,
+            Self::FindUser { .. }
+            | Self::NoUser { .. }
+            | Self::RootUser
+            | Self::Output(_)
+            | Self::Spawn(_)
+            | Self::EndedEarly(_)
+            | Self::Wait(_)
+            | Self::NotAllowed { .. }
+            | Self::OtherImage { .. }
+            | Self::Unsealed
+            | Self::NotConfined(_) => false,
+        }
     }
 }
 

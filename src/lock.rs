@@ -5,9 +5,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use contract::exit;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::sanitise;
+use crate::fault::{Fault, Severity};
+use crate::text::sanitise;
 use crate::{clock, durable};
 
 const MARK: &str = "tampered";
@@ -37,6 +39,22 @@ pub enum LockError {
     Write { path: PathBuf, source: io::Error },
     #[error("remove the tamper mark {path}", path = path.display())]
     Remove { path: PathBuf, source: io::Error },
+}
+
+impl Fault for LockError {
+    /// A mark that cannot be read keeps the service down like one that can.
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Locked { .. } | Self::Read { .. } | Self::Write { .. } | Self::Remove { .. } => exit::INTEGRITY,
+        }
+    }
+
+    /// The mark has what was found; a start that it refuses finds nothing new.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Locked { .. } | Self::Read { .. } | Self::Write { .. } | Self::Remove { .. } => Severity::Slip,
+        }
+    }
 }
 
 /// The place of the mark.

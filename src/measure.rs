@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use contract::{Digest, exit};
 use sha2::{Digest as _, Sha256};
 
+use crate::fault::{Fault, Severity};
 pub use elf::NotRunnable;
 pub use image::{Image, ImageFacts, PathCheck, can_seal, lost_seals, on_disk, seal};
 pub use path::UnsafePath;
@@ -55,18 +56,45 @@ impl MeasureError {
     /// Whether what stands there is no program at all. Where a reference value says that there should be one,
     /// somebody put it there.
     pub const fn is_no_program(&self) -> bool {
-        matches!(self, Self::Empty { .. } | Self::NotRunnable { .. })
+        match self {
+            Self::Empty { .. } | Self::NotRunnable { .. } => true,
+            Self::Open { .. }
+            | Self::UnsafePath(_)
+            | Self::NotAFile { .. }
+            | Self::TooLarge { .. }
+            | Self::Read { .. }
+            | Self::Memfd { .. }
+            | Self::Copy { .. }
+            | Self::Seal { .. } => false,
+        }
     }
+}
 
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for MeasureError {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::NotAFile { .. } | Self::Empty { .. } | Self::TooLarge { .. } | Self::NotRunnable { .. } => {
                 exit::INTEGRITY
             }
-            Self::UnsafePath(UnsafePath::Look { .. }) | Self::Open { .. } | Self::Read { .. } => exit::IO,
-            Self::UnsafePath(_) => exit::INTEGRITY,
+            Self::UnsafePath(error) => error.exit_code(),
+            Self::Open { .. } | Self::Read { .. } => exit::IO,
             Self::Memfd { .. } | Self::Copy { .. } | Self::Seal { .. } => exit::OS,
+        }
+    }
+
+    /// Where reference values say what should stand there, [`Self::is_no_program`] makes a refusal of it, which may lock.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::UnsafePath(error) => error.severity(),
+            Self::Open { .. }
+            | Self::NotAFile { .. }
+            | Self::Empty { .. }
+            | Self::TooLarge { .. }
+            | Self::NotRunnable { .. }
+            | Self::Read { .. }
+            | Self::Memfd { .. }
+            | Self::Copy { .. }
+            | Self::Seal { .. } => Severity::Slip,
         }
     }
 }

@@ -8,16 +8,28 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use contract::exit;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sd_notify::NotifyState;
 
-use crate::audit::sanitise;
-use crate::watch::lifecycle::Word;
+use crate::fault::{Fault, Severity};
+use crate::lifecycle::Word;
+use crate::text::sanitise;
 
 /// systemd listens and could not be told.
 #[derive(Debug, thiserror::Error)]
 #[error("send to NOTIFY_SOCKET")]
-pub struct NotifyError(#[source] io::Error);
+pub struct NotifyError(#[source] pub(crate) io::Error);
+
+impl Fault for NotifyError {
+    fn exit_code(&self) -> u8 {
+        exit::IO
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Slip
+    }
+}
 
 /// The notify socket of the service manager, where there is one.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +120,7 @@ mod tests {
 
     /// Of the process, so the one test that sets it.
     #[test]
+    #[allow(unsafe_code, reason = "an environment that only this test has")]
     fn a_full_queue_holds_nothing_up() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("notify.sock");

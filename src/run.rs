@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod denied;
+mod error;
 mod finding;
 mod guard;
 mod prove;
@@ -23,16 +24,18 @@ use contract::Digest;
 
 use crate::audit::{Audit, Event};
 use crate::config::{ConfigError, Settings};
-use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::identity::{self, Publication, Store};
 use crate::launch;
 use crate::launch::sockets::{Inherited, Place, Sockets};
+use crate::lifecycle::{Event as Life, Lifecycle, State};
 use crate::lock::Lock;
 use crate::notify::Notify;
 use crate::state::Board;
 use crate::sys::{self, RunAs};
-use crate::watch::lifecycle::{Event as Life, Lifecycle, State};
+use crate::text::one_line;
 use crate::watch::{self, Evidence, RestartLog};
+pub use error::Error;
 use guard::Lost;
 pub use reload::{ANSWER, Answer, ReloadError};
 use signals::Signals;

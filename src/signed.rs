@@ -14,6 +14,7 @@ use k256::elliptic_curve::scalar::IsHigh as _;
 use k256::{FieldBytes, ProjectivePoint, PublicKey, Scalar};
 use tiny_keccak::{Hasher as _, Keccak};
 
+use crate::fault::Fault as _;
 use crate::sidecar::{Client, SidecarError};
 
 /// What a statement is.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use board::{Board, FINDINGS};
 pub use process::{Process, is_alive};
 
-use crate::watch::lifecycle;
+use crate::lifecycle;
 use crate::{clock, durable};
 
 /// The form of the file. A reader that knows another one says so.

@@ -1,6 +1,8 @@
 //! System calls for which no safe wrapper exists. The only room with `unsafe`; everything it gives out is
 //! owned and checked.
 
+#![allow(unsafe_code, reason = "the one place for it; each block names its obligation")]
+
 mod child;
 mod pidfd;
 pub mod probe;

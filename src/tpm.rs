@@ -16,13 +16,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use contract::Digest;
+use contract::{Digest, exit};
 use sha2::{Digest as _, Sha256};
 
 pub use extend::{Extended, extend};
 pub use key::{Key, NotAKey};
 pub use log::{Entry, Log};
 
+use crate::fault::{Fault, Severity};
 use command::{Answer, Command, Handle};
 use device::Device;
 
@@ -60,6 +61,41 @@ pub enum TpmError {
     Absent(PathBuf),
     #[error("start a thread to talk to it on")]
     Thread(#[source] io::Error),
+}
+
+impl Fault for TpmError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open { .. }
+            | Self::NoDevice(_)
+            | Self::Exchange(_)
+            | Self::Late(_)
+            | Self::Refused { .. }
+            | Self::Malformed(_)
+            | Self::NoBank
+            | Self::NotExtended(_)
+            | Self::Log { .. }
+            | Self::Absent(_)
+            | Self::Thread(_) => exit::IO,
+        }
+    }
+
+    /// A TPM is a device that may fail; what it vouches for is for a relying party to judge.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Open { .. }
+            | Self::NoDevice(_)
+            | Self::Exchange(_)
+            | Self::Late(_)
+            | Self::Refused { .. }
+            | Self::Malformed(_)
+            | Self::NoBank
+            | Self::NotExtended(_)
+            | Self::Log { .. }
+            | Self::Absent(_)
+            | Self::Thread(_) => Severity::Slip,
+        }
+    }
 }
 
 /// What a PCR has after an extend.

@@ -10,7 +10,7 @@ mod files;
 mod finding;
 mod health;
 mod inspect;
-pub mod lifecycle;
+mod process;
 mod quarantine;
 
 use std::collections::VecDeque;
@@ -28,7 +28,8 @@ pub use disk::{DiskCheck, OnDisk};
 pub use files::{Hint, Hints, mounts_over};
 pub use finding::Finding;
 pub use health::{Asking, Change, Health, HealthSettings};
-pub use inspect::{Inspector, Looked, MappingFinding, ProcessFinding, Rules};
+pub use inspect::{Inspector, Looked, Rules};
+pub use process::{MappingFinding, ProcessFinding};
 pub use quarantine::{Evidence, Gathering, forget_oldest};
 
 use crate::blocking;
@@ -358,7 +359,7 @@ enum Meaning {
 /// What a finding really is. A sidecar that ended while it was measured has no image any more: that is a crash, not
 /// tampering. An image that could be measured and is another one is tampering even if the process is gone now.
 async fn explained(child: &mut Child, finding: &Finding) -> Result<Meaning, LaunchError> {
-    if !matches!(finding, Finding::Process(finding) if finding.may_be_absence()) {
+    if !finding.may_be_absence() {
         return Ok(Meaning::Itself);
     }
     if let Some(ended) = child.ended_already().await? {

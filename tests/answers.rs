@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
+use cryftgo_tee::fault::Fault as _;
 use cryftgo_tee::sidecar::{Client, Peer, SidecarError};
 
 /// A process that holds the listener and answers at once, with whatever it likes.

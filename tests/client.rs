@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use canned::{BLS, Canned, OTHER_BLS, TLS, refusal};
 use contract::Bytes;
+use cryftgo_tee::fault::Fault as _;
 use cryftgo_tee::sidecar::{Client, Data, SidecarError, TlsError, TlsFault};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;

@@ -196,6 +196,7 @@ fn with_alert_tampering_is_told_once_evidence_kept_and_the_service_goes_on() {
 }
 
 #[test]
+#[allow(unsafe_code, reason = "ptrace has no safe wrapper here")]
 fn a_debugger_that_attaches_is_a_finding() {
     let host = Host::new();
     let running = host.start(host.with_fault(""));

@@ -62,6 +62,7 @@ fn an_identity_that_cannot_be_published_is_refused_and_an_empty_path_publishes_n
 }
 
 /// Runs `body` in a thread that is another user; the process is not.
+#[allow(unsafe_code, reason = "of one thread; the C library changes them all")]
 fn as_nobody(body: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         let outcome = scope.spawn(|| {

@@ -8,12 +8,13 @@ use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use contract::Digest;
+use contract::{Digest, exit};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::signature::{self, Examined};
 use crate::config::TrustSettings;
+use crate::fault::{Fault, Severity};
 use crate::{clock, durable};
 
 /// Ten thousand releases.
@@ -102,6 +103,27 @@ pub enum ManifestError {
     WriteFloor { path: PathBuf, source: io::Error },
     #[error("the manifest {path} is refused", path = path.display())]
     Refused { path: PathBuf, source: ManifestFault },
+}
+
+impl Fault for ManifestError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused { .. } => exit::INTEGRITY,
+            Self::DamagedFloor { .. } => exit::DATA,
+            Self::Read { .. } | Self::ReadFloor { .. } | Self::WriteFloor { .. } => exit::IO,
+        }
+    }
+
+    /// A manifest that expired looks like one that somebody held back.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Read { .. }
+            | Self::ReadFloor { .. }
+            | Self::DamagedFloor { .. }
+            | Self::WriteFloor { .. }
+            | Self::Refused { .. } => Severity::Slip,
+        }
+    }
 }
 
 /// One check of a manifest, and what came of it.

@@ -9,9 +9,10 @@ use contract::{Digest, exit};
 
 use super::manifest::{self, Believed, Floor, ManifestError, Release};
 use super::signature::{self, NoCount};
-use crate::config::{ConfigError, ImageKind, Require, TrustSettings, list_folder};
-use crate::durable;
+use crate::config::{ImageKind, Require, TrustSettings};
+use crate::fault::{Fault, Severity};
 use crate::measure::Image;
+use crate::{dropins, durable};
 
 /// A digest that may run, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +56,8 @@ impl References {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant is the operation that failed")]
 pub enum ReferenceError {
-    #[error("list pins")]
-    List(#[from] ConfigError),
+    #[error("list pins: read configuration {path}", path = path.display())]
+    List { path: PathBuf, source: io::Error },
     #[error("release manifest")]
     Manifest(#[from] ManifestError),
     #[error("read the signatures of {path}", path = path.display())]
@@ -69,18 +70,29 @@ pub enum ReferenceError {
     Line { path: PathBuf, line: usize, found: String },
 }
 
-impl ReferenceError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for ReferenceError {
+    fn exit_code(&self) -> u8 {
         match self {
-            Self::Manifest(ManifestError::Refused { .. }) | Self::Unsafe { .. } => exit::INTEGRITY,
+            Self::Unsafe { .. } => exit::INTEGRITY,
             Self::Read { source, .. }
                 if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge) =>
             {
                 exit::DATA
             }
-            Self::Manifest(ManifestError::DamagedFloor { .. }) | Self::Line { .. } => exit::DATA,
-            Self::Manifest(_) | Self::List(_) | Self::Read { .. } | Self::Signatures { .. } => exit::IO,
+            Self::Line { .. } => exit::DATA,
+            Self::Manifest(error) => error.exit_code(),
+            Self::List { .. } | Self::Read { .. } | Self::Signatures { .. } => exit::IO,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Manifest(error) => error.severity(),
+            Self::List { .. }
+            | Self::Signatures { .. }
+            | Self::Unsafe { .. }
+            | Self::Read { .. }
+            | Self::Line { .. } => Severity::Slip,
         }
     }
 }
@@ -121,7 +133,8 @@ fn read_folders(folders: &[PathBuf]) -> Result<Vec<ReferenceValue>, ReferenceErr
     let mut values = Vec::new();
     for folder in folders {
         check_safe(folder)?;
-        for path in list_folder(folder, "")? {
+        let listed = dropins::list_folder(folder, "");
+        for path in listed.map_err(|source| ReferenceError::List { path: folder.clone(), source })? {
             check_safe(&path)?;
             let text = read_bounded(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
             values.extend(parse(&path, &text)?);

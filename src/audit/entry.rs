@@ -180,7 +180,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn not_a_journal(&self, what: &str) -> ReadError {
-        ReadError::NotAJournal { number: self.number, what: super::sanitise_up_to(what, 100) }
+        ReadError::NotAJournal { number: self.number, what: crate::text::sanitise_up_to(what, 100) }
     }
 }
 

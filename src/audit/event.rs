@@ -362,7 +362,33 @@ impl Event {
             | Self::Mounted { .. }
             | Self::Finding { action: Action::Report | Action::Restart, .. } => Severity::Warning,
             Self::KeyAdopted { how: Adopted::First { .. }, .. } => Severity::Warning,
-            _ => Severity::Notice,
+            Self::KeyAdopted { how: Adopted::TheOnly | Adopted::Chosen, .. }
+            | Self::TpmExtended { unaccounted: None, .. }
+            | Self::TrailOpened { clean: true, .. }
+            | Self::SignerDisabled
+            | Self::Measured { .. }
+            | Self::Appraised { .. }
+            | Self::Launched { .. }
+            | Self::Remeasured { .. }
+            | Self::Attested { .. }
+            | Self::TrailClosed
+            | Self::Checkpoint { .. }
+            | Self::SignerReady { .. }
+            | Self::KeyGenerated { .. }
+            | Self::KeyKnown { .. }
+            | Self::Possession { .. }
+            | Self::Ready { .. }
+            | Self::Stopping
+            | Self::Stopped { .. }
+            | Self::Unlocked { .. }
+            | Self::LibraryMapped { .. }
+            | Self::VerifiedAgain { .. }
+            | Self::UpgradeStaged { .. }
+            | Self::Quarantined { .. }
+            | Self::Recovered
+            | Self::ReloadAsked
+            | Self::Reloaded { .. }
+            | Self::Drained { .. } => Severity::Notice,
         }
     }
 }

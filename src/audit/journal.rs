@@ -3,40 +3,15 @@
 //! tracing-journald ignores send errors, which is right for diagnostics and wrong here.
 
 use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::fstat;
+use crate::{journald, sys};
 
-use crate::sys;
-
-const SOCKET: &str = "/run/systemd/journal/socket";
 /// How long a journald that does not read is waited for at the end of the process.
 const MOMENT: Duration = Duration::from_millis(250);
 /// How long journald is given, once it has read an entry, to look up its sender in `/proc`.
 const LOOKUP: Duration = Duration::from_millis(5);
-
-/// Whether systemd connected this process's standard error to the journal. `JOURNAL_STREAM` alone may be
-/// inherited from a parent whose stream it was.
-pub fn is_ours() -> bool {
-    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
-    let Ok(found) = fstat(io::stderr().as_fd()) else { return false };
-    stream == format!("{}:{}", found.st_dev, found.st_ino)
-}
-
-/// Whether journald runs on this host.
-pub(super) fn is_there() -> bool {
-    std::path::Path::new(SOCKET).exists()
-}
-
-/// Whether a datagram to journald would be taken at once: its queue may be full.
-pub fn takes() -> bool {
-    let Ok(socket) = connect(std::path::Path::new(SOCKET)) else { return false };
-    let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready == 1)
-}
 
 /// journald's socket.
 #[derive(Debug)]
@@ -47,7 +22,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new() -> Self {
-        Self::at(SOCKET.into())
+        Self::at(journald::SOCKET.into())
     }
 
     /// One at another place, for tests.
@@ -59,7 +34,7 @@ impl Journal {
     pub(super) fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let socket = match &mut self.socket {
             Some(socket) => socket,
-            none => none.insert(connect(&self.path)?),
+            none => none.insert(journald::connect(&self.path)?),
         };
         let sent = socket.send(datagram);
         if let Err(error) = &sent
@@ -84,13 +59,6 @@ impl Journal {
         }
         std::thread::sleep(LOOKUP);
     }
-}
-
-fn connect(path: &std::path::Path) -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.connect(path)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::chain::Moment;
 use super::event::{Event, Severity};
-use super::{in_step, sanitise};
+use super::in_step;
+use crate::text::sanitise;
 
 /// What happened, when, in the fields that are sent.
 #[derive(Debug, Clone)]

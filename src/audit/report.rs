@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub use page::html;
 
 use super::entry::Entry;
-use super::sanitise;
 use crate::clock;
+use crate::text::sanitise;
 
 /// How many of each are shown; what is more is counted.
 const MOST_SPANS: usize = 2000;

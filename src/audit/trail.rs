@@ -15,7 +15,7 @@ use super::journal::Journal;
 use super::kept::{Found, Head, Kept, Run, Waiting};
 use super::record::{Happened, happened};
 use crate::clock;
-use crate::error::one_line;
+use crate::text::one_line;
 
 /// How much may wait for journald, in bytes: a thousand entries or more. What matters most may take twice as much.
 const MOST_WAITING: u64 = 1024 * 1024;

@@ -211,7 +211,7 @@ impl<'a> Verification<'a> {
         let (input, before) = (self.input, self.room.hashes());
         let chain = self.chains.entry(id).or_default();
         if chain.host.is_none() {
-            chain.host = entry.text("_HOSTNAME").map(|host| super::sanitise_up_to(host, 256));
+            chain.host = entry.text("_HOSTNAME").map(|host| crate::text::sanitise_up_to(host, 256));
         }
         let place = Place::of(entry);
         let problem = match chain.runs.add(item, &place, &mut self.room) {

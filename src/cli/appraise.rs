@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use contract::exit;
 
+use super::error::CommandError;
 use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::appraise::{self, Accepted, Verdict};
 use crate::config::Settings;
-use crate::error::{Error, one_line};
 use crate::measure::{self, PathCheck};
+use crate::text::one_line;
 
 pub(super) const AFTER_HELP: &str = "\
 Nothing is started and nothing is written. Exit codes: 0 it may run, 77 it may not, 65 and 74 something could
@@ -34,11 +35,11 @@ pub(super) fn main(args: &Args) -> ExitCode {
     }
 }
 
-fn appraise(args: &Args) -> Result<ExitCode, Error> {
+fn appraise(args: &Args) -> Result<ExitCode, CommandError> {
     let settings = Settings::load(args.settings.command_line())?;
     // A file that is named here may not be installed yet, and then stands where anybody may put it.
     let (path, check) = match &args.path {
-        Some(path) => (std::path::absolute(path).map_err(Error::CurrentFolder)?, PathCheck::Off),
+        Some(path) => (std::path::absolute(path).map_err(CommandError::CurrentFolder)?, PathCheck::Off),
         None => (settings.binary.clone(), settings.check_path),
     };
     let (references, _) = appraise::read(&settings.trust, &settings.state_dir)?;

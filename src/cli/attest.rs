@@ -13,11 +13,10 @@ use super::call::{CallError, ask, json};
 use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::appraise::{self, Accepted, Detached, Verdict};
-use crate::audit::sanitise;
 use crate::config::Settings;
-use crate::error::one_line;
 use crate::measure;
 use crate::sidecar::Peer;
+use crate::text::{one_line, sanitise};
 
 pub(super) const AFTER_HELP: &str = "\
 Example:

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use contract::exit;
 
+use super::error::CommandError;
 use super::fail;
 use crate::audit::entry::ReadError;
 use crate::audit::source::SourceError;
-use crate::error::Error;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,7 +37,7 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 enum AuditError {
     #[error(transparent)]
-    Settings(#[from] Error),
+    Settings(#[from] CommandError),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("{of}")]
@@ -53,7 +53,7 @@ impl AuditError {
         match self {
             Self::Settings(error) => error.exit_code(),
             Self::Source(_) | Self::Print(_) | Self::Read { source: ReadError::Io(_), .. } => exit::IO,
-            Self::Read { .. } => exit::DATA,
+            Self::Read { source: ReadError::NotAJournal { .. } | ReadError::CutShort { .. }, .. } => exit::DATA,
             Self::Usage(_) => exit::USAGE,
         }
     }

@@ -8,9 +8,10 @@ use contract::wire::ApiError;
 
 use crate::appraise::ReferenceError;
 use crate::config::{ConfigError, Settings, Transport};
-use crate::error::one_line;
+use crate::fault::Fault as _;
 use crate::identity::StoreError;
 use crate::sidecar::{Client, SidecarError, TlsError};
+use crate::text::one_line;
 
 /// A command did not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -9,9 +9,8 @@ use contract::exit;
 use super::call::json;
 use super::print;
 use super::settings::SettingArgs;
-use crate::audit::sanitise;
 use crate::config::{self, Effective, Inspection};
-use crate::error::one_line;
+use crate::text::{one_line, sanitise};
 
 const CHECK_HELP: &str = "\
 Example:

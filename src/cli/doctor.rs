@@ -16,9 +16,8 @@ use super::call::json;
 use super::print;
 use super::settings::SettingArgs;
 use super::status::text::{Colour, Paint};
-use crate::audit::sanitise;
 use crate::config::Settings;
-use crate::error::one_line;
+use crate::text::{one_line, sanitise};
 use facts::Facts;
 
 pub(super) const AFTER_HELP: &str = "\

@@ -10,12 +10,11 @@ use super::call::{CallError, client, json};
 use super::node::{self, Found};
 use super::settings::SettingArgs;
 use super::{attest, fail, print};
-use crate::audit::sanitise;
 use crate::config::{Settings, parse_time};
-use crate::error::one_line;
 use crate::evidence::tpm::Found as Tpm;
 use crate::evidence::{self, Document, Expected, GatherError, Outcome, Subject, canonical, gather, judge};
 use crate::signed::{self, Kind, SignError};
+use crate::text::{one_line, sanitise};
 use crate::tpm::Key;
 use crate::{appraise, clock, durable};
 
@@ -107,7 +106,13 @@ impl EvidenceError {
         match self {
             Self::Call(error) => error.exit_code(),
             Self::Gather(GatherError::Gone(_)) => exit::UNAVAILABLE,
-            Self::Gather(_) => exit::IO,
+            Self::Gather(
+                GatherError::Proc { .. }
+                | GatherError::Measure(_)
+                | GatherError::Library(_)
+                | GatherError::Tpm(_)
+                | GatherError::Read(..),
+            ) => exit::IO,
             Self::Sign(error) => error.exit_code(),
         }
     }

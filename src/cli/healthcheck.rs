@@ -6,8 +6,8 @@ use super::print;
 use super::settings::SettingArgs;
 use super::standing::{Known, Standing};
 use crate::config::Settings;
-use crate::error::one_line;
 use crate::state::whole;
+use crate::text::one_line;
 
 pub(super) const AFTER_HELP: &str = "\
 Example, in a script:

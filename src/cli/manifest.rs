@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use contract::exit;
 
+use super::error::CommandError;
 use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::appraise::ReferenceError;
 use crate::appraise::manifest::{Floor, examine};
 use crate::clock;
 use crate::config::Settings;
-use crate::error::{Error, one_line};
+use crate::text::one_line;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,7 +47,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
     }
 }
 
-fn verify(args: &Verify) -> Result<ExitCode, Error> {
+fn verify(args: &Verify) -> Result<ExitCode, CommandError> {
     let settings = Settings::load(args.settings.command_line())?;
     let floor = Floor::load(&settings.state_dir).map_err(ReferenceError::from)?;
     let now = clock::now().max(floor.last_known_time);
@@ -55,7 +56,7 @@ fn verify(args: &Verify) -> Result<ExitCode, Error> {
     let mut lines = Vec::new();
     for check in &checks {
         match &check.outcome {
-            Ok(found) => lines.push(format!("ok     {:<11} {}", check.name, crate::audit::sanitise(found))),
+            Ok(found) => lines.push(format!("ok     {:<11} {}", check.name, crate::text::sanitise(found))),
             Err(fault) => {
                 believed = false;
                 lines.push(format!("WRONG  {:<11} {}", check.name, one_line(fault)));
@@ -63,7 +64,7 @@ fn verify(args: &Verify) -> Result<ExitCode, Error> {
         }
     }
     for release in manifest.iter().flat_map(|manifest| &manifest.releases) {
-        lines.push(format!("       release     {} {}", crate::audit::sanitise(&release.version), release.hash));
+        lines.push(format!("       release     {} {}", crate::text::sanitise(&release.version), release.hash));
     }
     for revoked in manifest.iter().flat_map(|manifest| &manifest.revoked) {
         lines.push(format!("       revoked     {revoked}"));

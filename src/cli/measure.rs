@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::error::CommandError;
 use super::{fail, print};
-use crate::error::Error;
 use crate::measure;
 
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
     let (digest, size) = match measure::file(&args.path) {
         Ok(measured) => measured,
         Err(error) => {
-            let error = Error::from(error);
+            let error = CommandError::from(error);
             return fail(&error, error.exit_code());
         }
     };

@@ -9,11 +9,12 @@ use std::process::ExitCode;
 
 use contract::exit;
 
+use super::error::CommandError;
 use super::settings::SettingArgs;
 use super::standing::Known;
 use super::{fail, print};
 use crate::config::Settings;
-use crate::error::Error;
+use crate::fault::Fault as _;
 use crate::launch::sockets::{Inherited, SocketError};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -39,7 +40,7 @@ pub(super) fn main(args: &Args, inherited: Inherited) -> ExitCode {
     let settings = match Settings::load_for_client(args.settings.command_line()) {
         Ok(settings) => settings,
         Err(error) => {
-            let error = Error::from(error);
+            let error = CommandError::from(error);
             return fail(&error, error.exit_code());
         }
     };

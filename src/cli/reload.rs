@@ -7,11 +7,11 @@ use contract::exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::error::CommandError;
 use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::config::Settings;
 use crate::durable;
-use crate::error::Error;
 use crate::run::{ANSWER, Answer, PATIENCE_OF_A_RELOAD};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -35,7 +35,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
     let settings = match Settings::load(args.settings.command_line()) {
         Ok(settings) => settings,
         Err(error) => {
-            let error = Error::from(error);
+            let error = CommandError::from(error);
             return fail(&error, error.exit_code());
         }
     };
@@ -60,7 +60,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
             if answer.done {
                 return print(&answer.message);
             }
-            eprintln!("cryftgo-tee: {}", crate::audit::sanitise(&answer.message));
+            eprintln!("cryftgo-tee: {}", crate::text::sanitise(&answer.message));
             return ExitCode::from(exit::UNAVAILABLE);
         }
         std::thread::sleep(Duration::from_millis(20));

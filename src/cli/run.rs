@@ -6,10 +6,10 @@ use super::fail;
 use super::settings::SettingArgs;
 use crate::audit::Audit;
 use crate::config::Settings;
-use crate::error::Error;
+use crate::fault::Fault as _;
 use crate::launch::sockets::Inherited;
-use crate::run::Failure;
-use crate::watch::lifecycle::Lifecycle;
+use crate::lifecycle::Lifecycle;
+use crate::run::{Error, Failure};
 
 pub(super) const AFTER_HELP: &str = "\
 Settings come from, strongest first: flags, environment, /run/cryftgo-tee, /etc/cryftgo-tee,

@@ -3,11 +3,11 @@
 
 use contract::exit;
 
-use crate::audit::sanitise;
 use crate::config::Settings;
+use crate::lifecycle::State as Life;
 use crate::lock::{Lock, LockError};
 use crate::state::{self, Reading, Seen, State};
-use crate::watch::lifecycle::State as Life;
+use crate::text::sanitise;
 
 /// What is known.
 pub(super) struct Known {
@@ -149,7 +149,7 @@ fn mark(settings: &Settings) -> Mark {
         Ok(Some(found)) => Mark::Set(sanitise(&found)),
         Err(LockError::Read { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => Mark::Hidden,
         // A mark that cannot be read is a mark.
-        Err(error) => Mark::Set(crate::error::one_line(&error)),
+        Err(error) => Mark::Set(crate::text::one_line(&error)),
     }
 }
 

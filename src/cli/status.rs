@@ -13,7 +13,7 @@ use super::settings::SettingArgs;
 use super::standing::{Known, Standing};
 use super::{fail, print};
 use crate::config::Settings;
-use crate::error::one_line;
+use crate::text::one_line;
 use text::Colour;
 
 pub(super) const AFTER_HELP: &str = "\

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use contract::exit;
 
+use super::error::CommandError;
 use super::settings::SettingArgs;
 use super::{fail, print};
 use crate::audit::{Audit, Event};
 use crate::config::Settings;
-use crate::error::{Error, one_line};
 use crate::lock::{Lock, LockError};
+use crate::text::one_line;
 
 pub(super) const AFTER_HELP: &str = "\
 Find out first how another binary came to stand there, or another process to answer: journalctl -u cryftgo-tee
@@ -31,7 +32,7 @@ pub(super) fn main(args: &Args) -> ExitCode {
     }
 }
 
-fn unlock(args: &Args) -> Result<ExitCode, Error> {
+fn unlock(args: &Args) -> Result<ExitCode, CommandError> {
     let reason = args.reason.trim();
     if reason.is_empty() {
         eprintln!("cryftgo-tee: --reason is empty: say what was found out");
@@ -49,7 +50,7 @@ fn unlock(args: &Args) -> Result<ExitCode, Error> {
     // The record first: an unlock that nobody can read of later must not happen.
     let audit = Audit::open_for_command(&settings.state_dir);
     audit.record(&Event::Unlocked { reason: reason.to_owned(), finding: finding.clone() });
-    audit.close().map_err(Error::Audit)?;
+    audit.close().map_err(CommandError::Audit)?;
     lock.clear()?;
-    Ok(print(&format!("unlocked; it was locked because {}", crate::audit::sanitise(&finding))))
+    Ok(print(&format!("unlocked; it was locked because {}", crate::text::sanitise(&finding))))
 }

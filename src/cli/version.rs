@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::print;
-use crate::{error, measure};
+use crate::{measure, text};
 
 /// Of the source, as far as the build knew it.
 pub(super) const COMMIT: &str = env!("CRYFTGO_COMMIT");
@@ -18,7 +18,7 @@ fn long_text() -> String {
     // Of what runs, and not of what stands at some path by now.
     let digest = match measure::file(Path::new("/proc/self/exe")) {
         Ok((digest, _)) => digest.to_string(),
-        Err(error) => format!("unknown: {}", error::one_line(&error)),
+        Err(error) => format!("unknown: {}", text::one_line(&error)),
     };
     format!("cryftgo-tee {}\ncommit {COMMIT}\ndigest {digest}", env!("CARGO_PKG_VERSION"))
 }

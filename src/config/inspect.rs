@@ -102,7 +102,7 @@ mod tests {
         let third = write(folder.path(), "c.toml", "[trust]\nthreshold = 0\n");
         let files = [first, second, third, folder.path().join("none.toml")];
         let problems: Vec<String> =
-            inspect_files(&files).problems.iter().map(|error| crate::error::one_line(error)).collect();
+            inspect_files(&files).problems.iter().map(|error| crate::text::one_line(error)).collect();
         let expected = [
             ("bogus", "a.toml"),
             ("watch.intervall", "a.toml"),

@@ -11,6 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::ConfigError;
 use super::keys::{KEYS, Key, Kind};
+use crate::dropins;
 
 /// The folders that hold configuration, weakest first; in each `cryftgo-tee.toml`, then `conf.d/*.toml`.
 const FOLDERS: [&str; 3] = ["/usr/lib/cryftgo-tee", "/etc/cryftgo-tee", "/run/cryftgo-tee"];
@@ -117,7 +118,9 @@ fn files(command_line: &CommandLine) -> Result<Vec<PathBuf>, ConfigError> {
         if main.try_exists().map_err(|source| ConfigError::Read { path: main.clone(), source })? {
             files.push(main);
         }
-        files.extend(crate::config::list_folder(&folder.join("conf.d"), "toml")?);
+        let folder = folder.join("conf.d");
+        let listed = dropins::list_folder(&folder, "toml");
+        files.extend(listed.map_err(|source| ConfigError::Read { path: folder, source })?);
     }
     Ok(files)
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use contract::{BlsPublicKey, Digest, TlsPublicKey, defaults};
+use contract::{BlsPublicKey, Digest, TlsPublicKey};
 use figment::Figment;
 
 use super::ConfigError;
@@ -138,29 +138,6 @@ pub struct TpmSettings {
     pub device: PathBuf,
     pub pcr: u8,
     pub log: PathBuf,
-}
-
-/// Who makes keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyGeneration {
-    /// Web3Signer itself, which no stock one does.
-    Signer,
-    /// The sidecar makes BLS keys, and Web3Signer imports them.
-    Import,
-    /// Nobody.
-    Off,
-}
-
-impl KeyGeneration {
-    /// The word of the contract.
-    pub const fn as_str(self) -> &'static str {
-        let [signer, import, off] = defaults::KEY_GENERATIONS;
-        match self {
-            Self::Signer => signer,
-            Self::Import => import,
-            Self::Off => off,
-        }
-    }
 }
 
 /// Whether a process of the signer that lists no key is asked to read its key files again.

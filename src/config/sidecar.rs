@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use contract::env;
 
 use super::ConfigError;
-use super::settings::{KeyGeneration, Transport, User};
+use super::settings::{Transport, User};
 use super::values::Values;
+use crate::identity::KeyGeneration;
 
 /// What the sidecar is told and the verifier has no use for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use contract::{BlsPublicKey, TlsPublicKey, defaults};
 
 use super::Origin;
 use super::fault::{Contradiction, KeyFault, Misconfigured, SignerFault};
+use super::settings::KeyGeneration;
 use super::store::Saved;
 use crate::audit::Adopted;
-use crate::config::KeyGeneration;
 use crate::signer_report::{self, NodeKeys, is_unhealthy};
 
 /// The keys that the configuration says are the node's (`identity.bls_pubkey`, `identity.tls_pubkey`).

@@ -2,6 +2,8 @@
 
 use contract::exit;
 
+use crate::fault::{Fault, Severity};
+
 /// The key that is the node's is not in the signer. Never an occasion to make another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
@@ -122,9 +124,8 @@ pub enum SignerFault {
     Contradiction(#[from] Contradiction),
 }
 
-impl SignerFault {
-    /// Exit code of the contract.
-    pub const fn exit_code(&self) -> u8 {
+impl Fault for SignerFault {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Away { .. } | Self::Unhealthy { .. } | Self::NoKey { .. } | Self::Incapable { .. } => {
                 exit::UNAVAILABLE
@@ -137,6 +138,21 @@ impl SignerFault {
         }
     }
 
+    /// A key that is lost or that is another one may have been moved by an operator.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Away { .. }
+            | Self::Unhealthy { .. }
+            | Self::NoKey { .. }
+            | Self::Key { source: KeyFault::Lost { .. } | KeyFault::Mismatch { .. }, .. }
+            | Self::Incapable { .. }
+            | Self::Misconfigured(_)
+            | Self::Contradiction(_) => Severity::Slip,
+        }
+    }
+}
+
+impl SignerFault {
     /// The step of a start, for the audit trail.
     pub const fn step(&self) -> &'static str {
         match self {

@@ -76,7 +76,7 @@ impl Publication {
             certificate: identity.certificate.clone(),
             digest,
             // Text of the sidecar's choice, in a file that anybody may print.
-            cryfttee_version: crate::audit::sanitise(cryfttee_version),
+            cryfttee_version: crate::text::sanitise(cryfttee_version),
             boot_id: clock::boot_id().map_err(failed)?,
             written_at: clock::utc(clock::now()),
         };

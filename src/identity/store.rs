@@ -12,6 +12,7 @@ use contract::{BlsPublicKey, NodeId, TlsPublicKey, exit};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{Fault, Severity};
 use crate::{clock, durable};
 
 const BLS: &str = "staking/bls_pubkey";
@@ -40,13 +41,24 @@ pub enum StoreError {
     Write { path: PathBuf, source: io::Error },
 }
 
-impl StoreError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for StoreError {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Damaged { .. } | Self::Contradiction { .. } => exit::DATA,
             Self::InUse { .. } => exit::CONFIG,
             Self::Folder { .. } | Self::Lock { .. } | Self::Read { .. } | Self::Write { .. } => exit::IO,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Folder { .. }
+            | Self::InUse { .. }
+            | Self::Lock { .. }
+            | Self::Read { .. }
+            | Self::Damaged { .. }
+            | Self::Contradiction { .. }
+            | Self::Write { .. } => Severity::Slip,
         }
     }
 }

@@ -13,10 +13,9 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::Interest;
 use tokio::task::JoinHandle;
 
-use crate::audit::sanitise_up_to;
-use crate::sys;
+use crate::text::sanitise_up_to;
+use crate::{journald, sys};
 
-const STREAM: &str = "/run/systemd/journal/stdout";
 /// `LOG_INFO`.
 const PRIORITY: u8 = 6;
 /// What is kept of the sidecar's lines, for evidence.
@@ -171,10 +170,10 @@ impl Relay {
 
 impl Sink {
     fn open() -> io::Result<Self> {
-        if !crate::audit::stderr_is_journal() {
+        if !journald::stderr_is_journal() {
             return Ok(Self::Stderr);
         }
-        let mut stream = UnixStream::connect(STREAM)?;
+        let mut stream = UnixStream::connect(journald::STREAM)?;
         // The protocol's seven lines: name, unit (journald knows it better), priority, whether "<3>" at a line's
         // start is one, and whether to forward to syslog, the kernel's log and the console.
         write!(stream, "cryfttee\n\n{PRIORITY}\n0\n0\n0\n0\n")?;

@@ -19,6 +19,7 @@ use nix::sys::stat::{Mode, fchmod};
 
 use super::Handoff;
 use crate::config::{self, Settings, Transport};
+use crate::fault::{Fault, Severity};
 
 /// The sockets are not what they must be.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +58,9 @@ pub enum SocketError {
     Control { path: PathBuf, source: io::Error },
 }
 
-impl SocketError {
-    /// Exit code of the contract: what systemd handed over is configuration, the rest may pass.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for SocketError {
+    /// What systemd handed over is configuration, the rest may pass.
+    fn exit_code(&self) -> u8 {
         match self {
             Self::None
             | Self::Count(_)
@@ -69,6 +70,22 @@ impl SocketError {
             | Self::OpenSocket { .. } => exit::CONFIG,
             Self::ShutDown => exit::UNAVAILABLE,
             Self::Inspect(_) | Self::Tcp { .. } | Self::Folder { .. } | Self::Control { .. } => exit::IO,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::None
+            | Self::Count(_)
+            | Self::NotStream { .. }
+            | Self::NotListening
+            | Self::ShutDown
+            | Self::Inspect(_)
+            | Self::Tcp { .. }
+            | Self::Folder { .. }
+            | Self::OpenFolder { .. }
+            | Self::OpenSocket { .. }
+            | Self::Control { .. } => Severity::Slip,
         }
     }
 }

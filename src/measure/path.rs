@@ -8,8 +8,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
+use contract::exit;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+
+use crate::fault::{Fault, Severity};
 
 /// As the kernel's own bound (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -32,6 +35,33 @@ pub enum UnsafePath {
     HardLinked { path: PathBuf, links: u64 },
     #[error("too many symbolic links on the way to {path}", path = path.display())]
     TooManyLinks { path: PathBuf },
+}
+
+impl Fault for UnsafePath {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Look { .. } => exit::IO,
+            Self::Writable { .. }
+            | Self::Owner { .. }
+            | Self::NotAFile { .. }
+            | Self::NotAFolder { .. }
+            | Self::HardLinked { .. }
+            | Self::TooManyLinks { .. } => exit::INTEGRITY,
+        }
+    }
+
+    /// Who may write there is decided by whoever sets the host up: that somebody did is another question.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Look { .. }
+            | Self::Writable { .. }
+            | Self::Owner { .. }
+            | Self::NotAFile { .. }
+            | Self::NotAFolder { .. }
+            | Self::HardLinked { .. }
+            | Self::TooManyLinks { .. } => Severity::Slip,
+        }
+    }
 }
 
 /// Opens the file at an absolute path for reading after checking it and every folder up to `/`.

@@ -13,9 +13,9 @@ use super::start::Sidecar;
 use crate::audit::chain::Link;
 use crate::audit::{Event, checkpoint};
 use crate::clock;
-use crate::error::one_line;
 use crate::launch::sockets::Place;
 use crate::signed::{self, Kind, SignError};
+use crate::text::one_line;
 
 /// How long a stop waits for the last one, and any other may take.
 const AT_STOP: Duration = Duration::from_millis(500);

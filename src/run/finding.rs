@@ -7,15 +7,17 @@ use std::time::Duration;
 use contract::Digest;
 
 use super::Verifier;
+use super::error::Error;
 use super::guard::{Guarded, Judged, Lost};
 use crate::audit::{Action, Audit, Event};
 use crate::blocking;
 use crate::config::OnMismatch;
-use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::launch::Child;
 use crate::launch::sockets::Place;
+use crate::lifecycle::Event as Life;
 use crate::notify::Notify;
-use crate::watch::lifecycle::Event as Life;
+use crate::text::one_line;
 use crate::watch::{Evidence, Finding, Gathering, Outcome};
 
 impl Verifier<'_> {

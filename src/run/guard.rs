@@ -11,20 +11,21 @@ use contract::Digest;
 use tokio::task::JoinHandle;
 
 use super::denied::Denied;
+use super::error::Error;
 use super::reload::Reloaded;
 use super::signals::{Asked, Signals};
 use super::start::Sidecar;
 use super::{Verifier, shown, status};
 use crate::audit::Event;
 use crate::config::Settings;
-use crate::error::{Error, one_line};
 use crate::launch::sockets::Place;
 use crate::launch::{LaunchError, Stopped};
+use crate::lifecycle::Event as Life;
 use crate::notify::{self, Notify};
 use crate::signer_report::NodeKeys;
 use crate::state::CheckState;
 use crate::sys;
-use crate::watch::lifecycle::Event as Life;
+use crate::text::one_line;
 use crate::watch::{Asking, DiskCheck, Health, Hints, OnDisk, Outcome, Seen, Watch, effective_interval};
 
 /// A sidecar was lost, in these words, and is to be started again.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use contract::Digest;
 use contract::wire::{AdmitRequest, Attestation};
 
+use super::error::Error;
 use super::reload::ReloadError;
 use super::start::Attempt;
 use super::{Verifier, status};
@@ -14,12 +15,11 @@ use crate::attest::attest;
 use crate::audit::Event;
 use crate::blocking;
 use crate::config::{OnAuditFailure, Settings};
-use crate::error::Error;
 use crate::identity::{self, Identity, WantedKeys};
 use crate::launch::{self, Child, LaunchError};
+use crate::lifecycle::Event as Life;
 use crate::measure::ImageFacts;
 use crate::notify::Notify;
-use crate::watch::lifecycle::Event as Life;
 use crate::watch::{Finding, Inspector, Rules};
 
 /// What is known of a sidecar that passed.
@@ -159,12 +159,9 @@ impl Verifier<'_> {
 
 /// What a step that failed really means: a sidecar that ended meanwhile has nothing to look at any more.
 async fn explained(child: &mut Child, error: Error) -> Result<Error, Error> {
-    let may_be_absence = match &error {
-        Error::Launch(error) => error.may_be_absence(),
-        Error::Watch(Finding::Process(finding)) => finding.may_be_absence(),
-        _ => false,
-    };
-    if may_be_absence && let Some(ended) = child.ended_already().await? {
+    if error.may_be_absence()
+        && let Some(ended) = child.ended_already().await?
+    {
         return Ok(LaunchError::EndedEarly(ended).into());
     }
     Ok(match error {

@@ -9,17 +9,19 @@ use contract::exit;
 use serde::Serialize;
 
 use super::Verifier;
+use super::error::Error;
 use super::guard::{Draining, Guarded, hints, interval};
 use super::start::{Attempt, Facts, Sidecar};
 use crate::appraise;
-use crate::audit::{Action, Event, sanitise};
+use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
-use crate::error::Error;
+use crate::fault::{Fault, Severity};
 use crate::launch::ChildEnvironment;
 use crate::launch::sockets::Place;
+use crate::lifecycle::{Event as Life, Lifecycle};
 use crate::state::ReloadState;
-use crate::watch::lifecycle::{Event as Life, Lifecycle};
+use crate::text::sanitise;
 use crate::watch::{OnDisk, Rules};
 use crate::{clock, durable};
 
@@ -38,12 +40,18 @@ pub enum ReloadError {
     OtherIdentity { expected: NodeId, found: NodeId },
 }
 
-impl ReloadError {
-    /// Exit code of the contract, for whoever asked for the reload.
-    pub const fn exit_code(&self) -> u8 {
+impl Fault for ReloadError {
+    /// For whoever asked for the reload.
+    fn exit_code(&self) -> u8 {
         match self {
             Self::NeedsRestart(_) | Self::Ungated => exit::CONFIG,
             Self::OtherIdentity { .. } => exit::INTEGRITY,
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::NeedsRestart(_) | Self::Ungated | Self::OtherIdentity { .. } => Severity::Slip,
         }
     }
 }
@@ -162,7 +170,7 @@ impl Verifier<'_> {
     fn publish_again(&self, serving: &Sidecar) {
         let Sidecar { identity, digest, evidence, .. } = serving;
         if let Err(error) = self.publication.publish(identity, *digest, &evidence.cryfttee_version) {
-            tracing::error!(error = crate::error::one_line(&error), "publish who serves");
+            tracing::error!(error = crate::text::one_line(&error), "publish who serves");
         }
     }
 

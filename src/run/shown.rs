@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::Verifier;
 use super::guard::{Guarded, interval};
 use super::start::Sidecar;
-use crate::audit::sanitise;
 use crate::config::Settings;
 use crate::signer_report::without_secrets;
 use crate::state::{CheckState, DiskState, Moment, NodeState, SidecarState, SignerState, State};
+use crate::text::sanitise;
 use crate::watch::OnDisk;
 
 impl Verifier<'_> {

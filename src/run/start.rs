@@ -8,21 +8,23 @@ use std::time::{Duration, Instant};
 use contract::Digest;
 use contract::wire::Attestation;
 
+use super::error::Error;
 use super::prove::{Keys, Proved};
 use super::{Verifier, status};
 use crate::appraise::{self, Appraised, appraise};
 use crate::audit::{Action, Event};
 use crate::blocking;
 use crate::config::Settings;
-use crate::error::{Error, one_line};
+use crate::fault::Fault as _;
 use crate::identity::{self, Identity, SignerFault, WantedKeys};
 use crate::launch::sockets::Place;
 use crate::launch::{Child, ChildEnvironment, launch};
+use crate::lifecycle::{Event as Life, Lifecycle};
 use crate::measure::{self, Image, PathCheck, Progress};
 use crate::notify::Notify;
 use crate::sidecar::{Client, Peer};
 use crate::signer_report::NodeKeys;
-use crate::watch::lifecycle::{Event as Life, Lifecycle};
+use crate::text::one_line;
 use crate::watch::{Inspector, Looked, mounts_over};
 
 /// One way through the steps.
@@ -224,12 +226,12 @@ impl Verifier<'_> {
 /// What cannot be measured because it is no program is tampering, where reference values say what should
 /// stand there.
 fn judge_unmeasured(settings: &Settings, error: Error) -> Error {
-    let no_program = matches!(&error, Error::Measure(error) if error.is_no_program());
-    let references = appraise::read(&settings.trust, &settings.state_dir);
-    match references {
-        Ok((references, _)) if no_program && !references.values.is_empty() => {
+    let Error::Measure(measured) = &error else { return error };
+    match appraise::read(&settings.trust, &settings.state_dir) {
+        Ok((references, _)) if measured.is_no_program() && !references.values.is_empty() => {
             Error::Appraise(appraise::Refusal::NoProgram { reason: error.one_line() })
         }
-        _ => error,
+        // None says so, or none could be read: then that is all that is known.
+        Ok(_) | Err(_) => error,
     }
 }

@@ -5,10 +5,11 @@ use std::io;
 use contract::Digest;
 
 use super::Verifier;
+use super::error::Error;
 use crate::audit::Event;
 use crate::blocking;
 use crate::config::{Settings, TpmMode};
-use crate::error::{Error, one_line};
+use crate::text::one_line;
 use crate::tpm::{self, Extended, TpmError};
 
 impl Verifier<'_> {
@@ -26,9 +27,9 @@ impl Verifier<'_> {
                 Ok(())
             }
             (Ok(None), TpmMode::Required) => Err(TpmError::Absent(used.device.clone()).into()),
-            (Ok(None), _) => Ok(()),
+            (Ok(None), TpmMode::Auto | TpmMode::Off) => Ok(()),
             (Err(error), TpmMode::Required) => Err(error.into()),
-            (Err(error), _) => {
+            (Err(error), TpmMode::Auto | TpmMode::Off) => {
                 // Once, until it works again.
                 if !self.tpm_told.replace(true) {
                     self.audit.record(&Event::TpmFailed { device: used.device.clone(), why: one_line(&error) });

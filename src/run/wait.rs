@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use contract::wire::StakingStatus;
 
+use super::error::Error;
 use super::guard::interval;
 use super::start::Attempt;
 use super::{Verifier, shown};
 use crate::audit::{Event, in_step};
 use crate::blocking;
 use crate::config::{Settings, SignerReload};
-use crate::error::{Error, one_line};
 use crate::identity::{self, Actions, Decision, Misconfigured, SignerFault, WantedKeys};
 use crate::launch::sockets::Place;
+use crate::lifecycle::Event as Life;
 use crate::notify::Notify;
 use crate::sidecar::Client;
 use crate::signer_report;
-use crate::watch::lifecycle::Event as Life;
+use crate::text::one_line;
 use crate::watch::{Finding, Inspector};
 
 /// A sidecar beside the one that serves does not wait longer: whoever runs `systemctl reload` waits too.

@@ -8,6 +8,7 @@ use hyper::StatusCode;
 
 use super::stream::Forged;
 use super::tls::TlsFault;
+use crate::fault::{Fault, Severity};
 
 /// A call to the sidecar failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +43,45 @@ pub enum SidecarError {
     Encode(#[source] serde_json::Error),
 }
 
-impl SidecarError {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for SidecarError {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Forged { .. } => exit::INTEGRITY,
             Self::Encode(_) => exit::INTERNAL,
-            _ => exit::UNAVAILABLE,
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::Http { .. }
+            | Self::Body { .. }
+            | Self::TooLarge { .. }
+            | Self::Behind { .. }
+            | Self::Refused { .. }
+            | Self::Shape { .. }
+            | Self::OtherKey { .. }
+            | Self::SignatureLength { .. } => exit::UNAVAILABLE,
         }
     }
 
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Forged { .. } => Severity::Tampering,
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::Http { .. }
+            | Self::Body { .. }
+            | Self::TooLarge { .. }
+            | Self::Behind { .. }
+            | Self::Refused { .. }
+            | Self::Shape { .. }
+            | Self::OtherKey { .. }
+            | Self::SignatureLength { .. }
+            | Self::Encode(_) => Severity::Slip,
+        }
+    }
+}
+
+impl SidecarError {
     /// Whether the sidecar itself answered, and refused because of something behind it: it lives.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { status, .. } if status.is_server_error())
@@ -62,7 +92,17 @@ impl SidecarError {
         match self {
             Self::Connect { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
             Self::Refused { status, .. } => *status == StatusCode::FORBIDDEN,
-            _ => false,
+            Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::Forged { .. }
+            | Self::Http { .. }
+            | Self::Body { .. }
+            | Self::TooLarge { .. }
+            | Self::Behind { .. }
+            | Self::Shape { .. }
+            | Self::OtherKey { .. }
+            | Self::SignatureLength { .. }
+            | Self::Encode(_) => false,
         }
     }
 

@@ -7,8 +7,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Ended, FORMAT, FindingState, Moment, Process, Reading, State};
-use crate::audit::{Action, sanitise};
-use crate::watch::lifecycle;
+use crate::audit::Action;
+use crate::lifecycle;
+use crate::text::sanitise;
 use crate::{clock, durable};
 
 /// So many findings are shown, the last ones.

@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::audit::Action;
-use crate::watch::lifecycle::State as Life;
+use crate::lifecycle::State as Life;
 
 fn state() -> State {
     let folder = tempfile::tempdir().expect("folder");

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use contract::exit;
+
 use crate::config::RestartBudget;
+use crate::fault::{Fault, Severity};
 
 /// The sidecar crashed more often than is forgiven.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +15,16 @@ pub struct OverBudget {
     crashes: usize,
     within: Duration,
     last: String,
+}
+
+impl Fault for OverBudget {
+    fn exit_code(&self) -> u8 {
+        exit::CRASH_BUDGET
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Slip
+    }
 }
 
 /// The crashes that still count.

@@ -6,8 +6,8 @@ use contract::Digest;
 
 use crate::appraise::{self, Accepted, Detached, References, Refusal, Verdict};
 use crate::config::{ImageKind, TrustSettings};
-use crate::error::one_line;
 use crate::measure::{self, PathCheck, Progress};
+use crate::text::one_line;
 
 /// What the next start would find.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl DiskCheck {
             Ok(image) if image.digest() == measured => {
                 appraise::detached(&image, &self.path, &self.trust).unwrap_or(Detached::Nothing)
             }
-            _ => Detached::Nothing,
+            Ok(_) | Err(_) => Detached::Nothing,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use contract::exit;
 
-use super::inspect::ProcessFinding;
+use super::process::ProcessFinding;
+use crate::fault::{Fault, Severity};
 use crate::sidecar::SidecarError;
 
 /// The running sidecar is not what was appraised, or can no longer be told to be: both end it, but only the first is
@@ -29,9 +30,8 @@ pub enum Finding {
     TooSlow(Duration),
 }
 
-impl Finding {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+impl Fault for Finding {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Process(finding) => finding.exit_code(),
             Self::Forged(_) => exit::INTEGRITY,
@@ -40,9 +40,34 @@ impl Finding {
         }
     }
 
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Process(finding) => finding.severity(),
+            Self::Forged(_) => Severity::Tampering,
+            Self::SocketShutDown | Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => Severity::Slip,
+        }
+    }
+}
+
+impl Finding {
     /// Whether it came from a check, which thereby was done, and in time.
     pub const fn is_of_a_check(&self) -> bool {
-        matches!(self, Self::Process(_))
+        match self {
+            Self::Process(_) => true,
+            Self::Forged(_) | Self::SocketShutDown | Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether a look at a process that is gone would end like this.
+    pub const fn may_be_absence(&self) -> bool {
+        match self {
+            Self::Process(finding) => finding.may_be_absence(),
+            Self::Forged(_) | Self::SocketShutDown | Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => {
+                false
+            }
+        }
     }
 
     /// What it is about, for telling it once.
@@ -56,15 +81,11 @@ impl Finding {
 
     /// Whether a new sidecar is all it takes.
     pub const fn is_mended_by_a_restart(&self) -> bool {
-        matches!(self, Self::Process(ProcessFinding::Outdated { .. }))
-    }
-
-    /// Whether it is tampering beyond doubt, which locks.
-    pub const fn is_tampering(&self) -> bool {
         match self {
-            Self::Process(finding) => finding.is_tampering(),
-            Self::Forged(_) => true,
-            Self::SocketShutDown | Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => false,
+            Self::Process(finding) => finding.is_mended_by_a_restart(),
+            Self::Forged(_) | Self::SocketShutDown | Self::TooSlow(_) | Self::NoThread(_) | Self::LookAtSocket(_) => {
+                false
+            }
         }
     }
 }

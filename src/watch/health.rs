@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::config::SignerReload;
-use crate::error::one_line;
 use crate::sidecar::{Client, SidecarError};
 use crate::signer_report::{self, NodeKeys};
+use crate::text::one_line;
 
 /// How often to ask, and how much is forgiven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,141 +5,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use contract::{Digest, exit};
+use contract::Digest;
 
+use super::process::{MappingFinding, ProcessFinding};
 use crate::appraise::ReferenceValue;
 use crate::config::Mappings;
-use crate::launch::{self, LaunchError};
+use crate::fault::Fault as _;
+use crate::launch;
 use crate::measure::mappings::{self, Backing, Executable, FileId, Library, LibraryError, Mapping};
 use crate::measure::{ImageFacts, PathCheck};
 use crate::sys::RunAs;
-
-/// What is found in the sidecar that should not be there.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each variant is the finding")]
-pub enum ProcessFinding {
-    #[error(transparent)]
-    Image(#[from] LaunchError),
-    #[error("the running image is another file than the one that was launched")]
-    OtherFile,
-    #[error("pid {pid} executed its image once more: what it was launched with no longer holds")]
-    ExecutedAnew { pid: u32 },
-    #[error("the first thread of pid {pid} ended while others go on: its image can no longer be measured")]
-    Headless { pid: u32 },
-    #[error("identify the running image")]
-    Identify(#[source] io::Error),
-    #[error("read the mappings of pid {pid}")]
-    ReadMappings { pid: u32, source: io::Error },
-    #[error(transparent)]
-    Mapping(#[from] MappingFinding),
-    #[error("{path} was replaced before it was measured, as by an upgrade; the sidecar has to start again with the new one", path = path.display())]
-    Outdated { path: PathBuf },
-    #[error("measure the library {path} again", path = path.display())]
-    MeasureLibrary { path: PathBuf, source: io::Error },
-}
-
-/// Something is executable, or runs, that nobody appraised.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each variant is the finding")]
-pub enum MappingFinding {
-    #[error("{range} is executable memory without a file behind it{JIT_HINT}")]
-    Anonymous { range: String },
-    #[error("{range} is executable and writable at once{JIT_HINT}")]
-    Writable { range: String },
-    #[error("there are more executable mappings than any sidecar needs")]
-    TooMany,
-    #[error(
-        "the sidecar forked pid {pid} ({name:?}), and nobody measured what that runs; a sidecar with workers needs watch.mappings = \"report\""
-    )]
-    Forked { pid: u32, name: String },
-    #[error("{kib} KiB of the program text of {path} were changed in memory", path = path.display())]
-    Patched { path: PathBuf, kib: u64 },
-    #[error("the mapped library {path} was {expected} and is {found} now", path = path.display())]
-    LibraryChanged { path: PathBuf, expected: Digest, found: Digest },
-    #[error("the executable mapping of {path} cannot be accounted for", path = path.display())]
-    Unaccounted { path: PathBuf, source: LibraryError },
-    #[error("the library {path} is {digest}, which is not among the reference values for libraries (trust.libraries_d)", path = path.display())]
-    UnknownLibrary { path: PathBuf, digest: Digest },
-}
-
-const JIT_HINT: &str = "; a sidecar that compiles code while it runs needs watch.mappings = \"report\"";
-
-impl MappingFinding {
-    /// Whether a sidecar that is built that way shows it too: `watch.mappings = "report"` then tells it, and goes on.
-    const fn may_be_by_design(&self) -> bool {
-        match self {
-            Self::Anonymous { .. } | Self::Writable { .. } | Self::Forked { .. } => true,
-            // Behind so many, anything could hide.
-            Self::TooMany
-            | Self::Patched { .. }
-            | Self::LibraryChanged { .. }
-            | Self::Unaccounted { .. }
-            | Self::UnknownLibrary { .. } => false,
-        }
-    }
-
-    /// What it is about, without what differs from one time to the next: addresses, pids, sizes.
-    fn about(&self) -> String {
-        match self {
-            Self::Anonymous { .. } => "anonymous".to_owned(),
-            Self::Writable { .. } => "writable".to_owned(),
-            Self::TooMany => "too many".to_owned(),
-            Self::Forked { name, .. } => format!("forked {name}"),
-            Self::Patched { path, .. } => format!("patched {}", path.display()),
-            Self::LibraryChanged { path, .. } => format!("changed {}", path.display()),
-            Self::Unaccounted { path, .. } => format!("unaccounted {}", path.display()),
-            Self::UnknownLibrary { path, .. } => format!("unknown {}", path.display()),
-        }
-    }
-}
-
-impl ProcessFinding {
-    /// Exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Image(error) => error.exit_code(),
-            Self::OtherFile | Self::ExecutedAnew { .. } | Self::Headless { .. } | Self::Mapping(_) => exit::INTEGRITY,
-            Self::Identify(_) | Self::ReadMappings { .. } => exit::OS,
-            Self::Outdated { .. } => exit::UNAVAILABLE,
-            Self::MeasureLibrary { .. } => exit::IO,
-        }
-    }
-
-    /// Whether the running sidecar is beyond doubt not what was appraised.
-    pub const fn is_tampering(&self) -> bool {
-        match self {
-            Self::Image(error) => {
-                matches!(error, LaunchError::OtherImage { .. } | LaunchError::Unsealed | LaunchError::NotConfined(_))
-            }
-            Self::OtherFile | Self::ExecutedAnew { .. } | Self::Headless { .. } | Self::Mapping(_) => true,
-            Self::Identify(_) | Self::ReadMappings { .. } | Self::Outdated { .. } | Self::MeasureLibrary { .. } => {
-                false
-            }
-        }
-    }
-
-    /// Whether a look at a process that is gone would end like this.
-    pub const fn may_be_absence(&self) -> bool {
-        match self {
-            Self::Image(error) => error.may_be_absence(),
-            Self::Identify(_) | Self::ReadMappings { .. } => true,
-            Self::OtherFile
-            | Self::ExecutedAnew { .. }
-            | Self::Headless { .. }
-            | Self::Mapping(_)
-            | Self::Outdated { .. }
-            | Self::MeasureLibrary { .. } => false,
-        }
-    }
-
-    /// What it is about, for telling it once.
-    pub fn about(&self) -> String {
-        match self {
-            Self::Mapping(finding) => finding.about(),
-            finding => finding.to_string(),
-        }
-    }
-}
 
 /// What a look brought to light besides that all is well.
 #[derive(Debug, Default)]

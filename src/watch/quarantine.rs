@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use contract::Digest;
 use serde::Serialize;
 
-use crate::error::one_line;
+use crate::text::one_line;
 use crate::{clock, durable, measure};
 
 /// The folder in the verifier's state folder.

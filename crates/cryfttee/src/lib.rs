@@ -35,7 +35,6 @@
 //! in either. `{keyHandle, message}`, the 0.4 form of a BLS request, has no type and is signed as type `RAW`, by a signer that
 //! signs bytes;
 //! `{keyHandle, digest}`, its TLS form, is signed as it is (64 bytes r‖s), which needs the signer's extension.
-#![deny(unsafe_code)]
 
 use std::sync::Arc;
 

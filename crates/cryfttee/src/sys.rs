@@ -1,6 +1,6 @@
 //! The only unsafe code of the sidecar: taking ownership of the file descriptors it was started with, asking for the groups
 //! of a client, and having the runtime watch a client's socket for less than it would by itself.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the one place for it; each block names its obligation")]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};

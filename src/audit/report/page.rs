@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::sanitise_up_to;
 use super::super::verify::{Finding, Verdict};
 use super::{Node, State, Story};
 use crate::clock;
+use crate::text::sanitise_up_to;
 
 const STYLE: &str = include_str!("page.css");
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::super::chain::ChainId;
 use super::super::entry::Entry;
-use super::super::sanitise_up_to;
 use super::room::MOST_CHAINS;
+use crate::text::sanitise_up_to;
 
 /// Where an entry stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::AuditError;
 use crate::audit::entry::{Entry, Reader};
-use crate::audit::sanitise;
 use crate::audit::source::Source;
+use crate::text::sanitise;
 
 pub(super) const AFTER_HELP: &str = "\
 Examples:

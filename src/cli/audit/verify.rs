@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use contract::{NodeId, TlsPublicKey, exit};
 use serde_json::json;
 
+use super::super::error::CommandError;
 use super::super::print;
 use super::super::settings::SettingArgs;
 use super::AuditError;
@@ -16,7 +17,6 @@ use crate::audit::kept::{self, Found, Seen};
 use crate::audit::source::Source;
 use crate::audit::verify::{ChainReport, CheckSignature, Checkpoint, Verdict, Verification};
 use crate::config::Settings;
-use crate::error::Error;
 use crate::state;
 
 pub(super) const AFTER_HELP: &str = "\
@@ -122,7 +122,7 @@ impl Input {
 
     /// The state on this host, before the journal is read: what comes later is no tail that is gone. And which boot this is.
     fn look(&self) -> Result<io::Result<(Seen, String)>, AuditError> {
-        let settings = Settings::load(self.settings.command_line()).map_err(Error::from)?;
+        let settings = Settings::load(self.settings.command_line()).map_err(CommandError::from)?;
         let boot = state::this_boot(settings.state_file.as_deref()).replace('-', "");
         Ok(kept::look(&settings.state_dir).map(|seen| (seen, boot)))
     }

@@ -10,9 +10,10 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderValue};
 use hyper::{Request, StatusCode};
 
-use crate::config::{KeyGeneration, Settings};
-use crate::error::one_line;
+use crate::config::Settings;
+use crate::identity::KeyGeneration;
 use crate::sidecar::tcp::{self, Tcp};
+use crate::text::one_line;
 
 /// For each answer.
 const SOON: Duration = Duration::from_secs(3);

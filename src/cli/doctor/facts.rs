@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, User};
 
+use super::super::error::CommandError;
 use super::unit::Unit;
 use super::{signer, tpm};
 use crate::appraise::{self, Accepted, Verdict};
 use crate::cli::standing::{Known, Mark};
 use crate::clock;
 use crate::config::{ImageKind, Settings};
-use crate::error::{Error, one_line};
 use crate::measure::{self, Progress};
 use crate::sys::probe;
+use crate::text::one_line;
 
 /// Everything that is judged.
 pub(super) struct Facts {
@@ -125,7 +126,7 @@ fn measured(settings: &Settings) -> Result<String, String> {
 
 /// What accepts it.
 fn appraised(settings: &Settings) -> Result<String, String> {
-    let failed = |error: &Error| error.one_line();
+    let failed = |error: &CommandError| one_line(error);
     let (references, _) =
         appraise::read(&settings.trust, &settings.state_dir).map_err(|error| failed(&error.into()))?;
     // The file itself: a kernel that gives no sealed image is told of elsewhere.

@@ -5,10 +5,10 @@ use contract::wire::{SignerProcess, StakingStatus};
 
 use super::Check;
 use super::ask::{self, Fault};
-use crate::config::{KeyGeneration, Settings};
-use crate::error::one_line;
-use crate::identity::{self, Decision, Records, SignerFault, WantedKeys};
+use crate::config::Settings;
+use crate::identity::{self, Decision, KeyGeneration, Records, SignerFault, WantedKeys};
 use crate::signer_report::{self, is_unhealthy, name, processes};
+use crate::text::one_line;
 
 const NAME: &str = "signer";
 

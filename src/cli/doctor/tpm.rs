@@ -12,7 +12,7 @@ use super::Check;
 use super::facts::Node;
 use super::unit::Unit;
 use crate::config::{TpmMode, TpmSettings};
-use crate::error::one_line;
+use crate::text::one_line;
 use crate::tpm::{AT_MOST, Tpm};
 
 /// A TPM: who may open its device, what it says of the PCR, and who the verifier is.

@@ -4,12 +4,12 @@ use contract::wire::Metrics;
 use contract::wire::metrics::BOUNDS_US;
 
 use super::text::{Kind, Text};
-use crate::audit::sanitise_up_to;
 use crate::cli::standing::{Known, Standing, word};
 use crate::cli::version::COMMIT;
 use crate::clock;
+use crate::lifecycle::State as Life;
 use crate::state::State;
-use crate::watch::lifecycle::State as Life;
+use crate::text::sanitise_up_to;
 
 /// The states of the file on disk.
 const DISK: [&str; 5] = ["verified", "upgrade-staged", "tamper-pending", "withdrawn", "unusable"];

@@ -5,9 +5,9 @@ use std::io::IsTerminal as _;
 use contract::wire::StakingStatus;
 
 use super::Report;
-use crate::audit::sanitise;
 use crate::cli::standing::{Standing, word};
 use crate::state::{CheckState, SidecarState, State, whole};
+use crate::text::sanitise;
 
 /// Whether the dot may be coloured: on a terminal that can, unless the user asked for none (no-color.org).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use contract::wire::SignerHealth;
 
 use super::*;
+use crate::fault::Fault as _;
 
 /// Numbers below the modulus have the form of a BLS key.
 fn bls(number: u8) -> BlsPublicKey {
@@ -277,7 +278,7 @@ fn the_saved_key_is_the_nodes_and_a_configured_one_that_differs_is_refused_with_
 #[test]
 fn a_fault_names_the_key_what_the_signer_has_and_what_to_do() {
     let text = |decision| match decision {
-        Decision::Wait { after, .. } | Decision::Refuse(after) => crate::error::one_line(&after),
+        Decision::Wait { after, .. } | Decision::Refuse(after) => crate::text::one_line(&after),
         decision => panic!("{decision:?}"),
     };
     let mismatch = text(decide(&lists(&[4, 3, 2, 1], &[1]), &saved(9, 1), KeyGeneration::Off));

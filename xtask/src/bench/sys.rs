@@ -1,4 +1,5 @@
 //! The one system call of the bench for which no safe wrapper exists.
+#![allow(unsafe_code, reason = "the one place of the bench for it")]
 
 use std::io;
 use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};

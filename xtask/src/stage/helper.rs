@@ -120,6 +120,7 @@ fn monotonic() -> Result<Duration, Errno> {
 }
 
 /// A service gets the fds that systemd gives it and no others, whatever the calling shell had open.
+#[allow(unsafe_code, reason = "close_range has no safe wrapper")]
 fn close_from(first: i32) -> Result<(), HelperError> {
     let first = first.unsigned_abs();
     // SAFETY: close_range touches no memory. This process has just started and has opened nothing above 2,

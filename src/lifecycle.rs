@@ -9,6 +9,10 @@ mod picture;
 use std::cell::Cell;
 use std::fmt;
 
+use contract::exit;
+
+use crate::fault::{Fault, Severity};
+
 /// Where the service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,6 +101,16 @@ pub struct IllegalTransition {
     pub state: State,
     /// What happened.
     pub event: Event,
+}
+
+impl Fault for IllegalTransition {
+    fn exit_code(&self) -> u8 {
+        exit::INTERNAL
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Slip
+    }
 }
 
 impl State {

@@ -216,7 +216,7 @@ fn draw() -> String {
 }
 
 const HEAD: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1060 850" role="img" aria-label="The states of cryftgo-tee and what leads from one to the other">
-<!-- Drawn from src/watch/lifecycle.rs by its test. Do not edit: CRYFTGO_DRAW=1 cargo test lifecycle -->
+<!-- Drawn from src/lifecycle.rs by its test. Do not edit: CRYFTGO_DRAW=1 cargo test lifecycle -->
 <style>
 svg { background: #fff; font-family: system-ui, sans-serif; }
 .state { fill: #eef2f7; stroke: #4a5b70; stroke-width: 1.5; }
