@@ -55,6 +55,16 @@ impl Fault for IdentityError {
     }
 }
 
+impl IdentityError {
+    /// Whether no key was made because the signer was not ready for it at that moment: nothing was changed.
+    pub fn is_signer_unready(&self) -> bool {
+        match self {
+            Self::Generate { source, .. } => source.code() == Some("signer_unavailable"),
+            Self::Store(_) | Self::Prove(_) | Self::Possession { .. } | Self::Publish(_) => false,
+        }
+    }
+}
+
 /// How a key came to be this node's at this start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {

@@ -7,6 +7,8 @@ mod tests;
 use contract::wire::{SignerHealth, SignerProcess, SignerRole, SignerState, StakingStatus};
 use contract::{BlsPublicKey, TlsPublicKey};
 
+use crate::text;
+
 /// The keys to look for. None of a kind: any key will do, but there has to be one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeKeys {
@@ -25,6 +27,7 @@ pub fn trouble(status: &StakingStatus, keys: &NodeKeys) -> Option<String> {
         (true, true, true) | (false, ..) => {}
     }
     joined(processes(status).iter().filter_map(|process| of_process(process, status, keys)))
+        .map(|report| text::sanitise(&report))
         .or_else(|| if status.ready && status.web3signer_connected { None } else { not_ready() })
 }
 
@@ -79,7 +82,12 @@ pub fn lists_nothing(status: &StakingStatus) -> bool {
 
 /// Whether a process says that it could not load all its keys: no key is made or adopted then.
 pub const fn is_unhealthy(process: &SignerProcess) -> bool {
-    matches!(process.health, SignerHealth::Down) || process.failed_keys > 0
+    let bad = match process.health {
+        // Which keys are missing, nobody knows.
+        SignerHealth::Down | SignerHealth::Unheard => true,
+        SignerHealth::Up | SignerHealth::Unknown => false,
+    };
+    bad || process.failed_keys > 0
 }
 
 /// The URL of the first process that has something wrong, or of the first one.
@@ -142,7 +150,7 @@ impl std::fmt::Display for Lack {
             Self::Unknown(kind) => write!(f, "does not list its {kind} keys yet"),
             Self::Empty(kind) => write!(f, "lists no {kind} key"),
             Self::Missing(kind, key) => write!(f, "does not list the {kind} key {key}"),
-            Self::Incomplete => f.write_str("did not load all its keys, so none is made or adopted"),
+            Self::Incomplete => f.write_str("does not say that it has loaded all its keys, so none is made or adopted"),
         }
     }
 }
@@ -187,6 +195,10 @@ fn cause(process: &SignerProcess, lacks: &[Lack]) -> String {
     if process.health == SignerHealth::Down {
         let why = if process.why.is_empty() { String::new() } else { format!(": {}", process.why) };
         return format!("its /healthcheck is DOWN{why}; {VAULT}");
+    }
+    if process.health == SignerHealth::Unheard {
+        return "GET /healthcheck gives no answer: see its log (is its database there?), or let the path through"
+            .to_owned();
     }
     let is = |wanted: fn(&Lack) -> bool| lacks.iter().any(wanted);
     if is(|lack| matches!(lack, Lack::NotServed(_))) {

@@ -123,6 +123,19 @@ pub struct Actions {
     pub tls: KeyAction<TlsPublicKey>,
 }
 
+impl Actions {
+    /// Whether both keys are those of an earlier start, so that nothing is made or adopted.
+    pub const fn are_known(&self) -> bool {
+        const fn is_known<K>(action: &KeyAction<K>) -> bool {
+            match action {
+                KeyAction::Use(_) => true,
+                KeyAction::Generate | KeyAction::AdoptFirst { .. } | KeyAction::AdoptChosen(_) => false,
+            }
+        }
+        is_known(&self.bls) && is_known(&self.tls)
+    }
+}
+
 /// What follows.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -38,6 +38,11 @@ pub(super) struct Keys<'a> {
     pub(super) serving: Option<&'a Identity>,
 }
 
+/// How often what was decided about the keys may turn out to hold no more when it is to be done. Then the signer is waited
+/// for once more: it is being loaded, or reloaded.
+const MOST_CHANGES_OF_MIND: u32 = 10;
+const BETWEEN_CHANGES_OF_MIND: Duration = Duration::from_secs(1);
+
 impl Verifier<'_> {
     /// Takes a sidecar that was launched through the rest of the steps; at their end it may serve clients. Where it ended
     /// meanwhile, its end is the reason, and not what could no longer be looked at.
@@ -99,14 +104,28 @@ impl Verifier<'_> {
         self.step(6, &Event::Attested { pid, digest, version: evidence.cryfttee_version.clone() });
         self.entered(attempt, Life::EvidenceAccepted)?;
 
-        let (signer, actions) = self.signer(settings, attempt, &client, pid, inspector, keys.wanted).await?;
-        self.step(7, &status::signer_ready(&signer));
+        let mut changes_of_mind = 0;
+        let identity = loop {
+            let (signer, actions) = self.signer(settings, attempt, &client, pid, inspector, keys.wanted).await?;
+            self.step(7, &status::signer_ready(&signer));
 
-        // By now the loader has done its work, and the sidecar has talked to its signer.
-        self.look_at_mappings(pid, inspector).await?;
+            // By now the loader has done its work, and the sidecar has talked to its signer.
+            self.look_at_mappings(pid, inspector).await?;
 
-        self.hold_for_the_trail(settings, "no key is set up").await?;
-        let identity = identity::resolve(&client, actions, &self.store).await?;
+            self.hold_for_the_trail(settings, "no key is set up").await?;
+            let settled = actions.are_known() || self.decides_again(settings, &client, keys.wanted, &actions).await?;
+            if settled {
+                match identity::resolve(&client, actions, &self.store).await {
+                    Err(error) if error.is_signer_unready() && changes_of_mind < MOST_CHANGES_OF_MIND => {}
+                    resolved => break resolved?,
+                }
+            } else if changes_of_mind >= MOST_CHANGES_OF_MIND {
+                let report = "the keys that the signer lists are others at each look".to_owned();
+                return Err(identity::SignerFault::Away { report }.into());
+            }
+            changes_of_mind += 1;
+            tokio::time::sleep(BETWEEN_CHANGES_OF_MIND).await;
+        };
         self.step(8, &status::key("BLS", identity.bls.to_string(), &identity.bls_origin));
         self.step(8, &status::key("TLS", identity.tls.to_string(), &identity.tls_origin));
         let proved = identity.proof_of_possession.is_some();

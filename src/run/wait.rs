@@ -19,7 +19,7 @@ use crate::lifecycle::Event as Life;
 use crate::notify::Notify;
 use crate::sidecar::Client;
 use crate::signer_report;
-use crate::text::one_line;
+use crate::text::{self, one_line};
 use crate::watch::{Finding, Inspector};
 
 /// A sidecar beside the one that serves does not wait longer: whoever runs `systemctl reload` waits too.
@@ -58,8 +58,16 @@ impl Verifier<'_> {
             let (report, fault) = match (look.decision, &look.status) {
                 (Decision::Go(actions), Some(status)) => return Ok((status.clone(), actions)),
                 (Decision::Go(_), None) => unreachable!("nothing is decided without a status"),
-                (Decision::Refuse(fault), _) => return Err(fault.into()),
+                // Seen twice: health and list are two answers, and a reload of the signer may fall between them.
+                (Decision::Refuse(fault), _) => {
+                    if std::mem::replace(&mut pace.refused, true) {
+                        return Err(fault.into());
+                    }
+                    tokio::time::sleep(Pace::SHORTEST).await;
+                    continue;
+                }
                 (Decision::Never(never), _) => {
+                    pace.refused = false;
                     let fault = SignerFault::from(never.clone());
                     if pace.is_settled(&never, now) {
                         return Err(fault.into());
@@ -67,12 +75,22 @@ impl Verifier<'_> {
                     (never.to_string(), fault)
                 }
                 (Decision::Wait { report, after }, _) => {
-                    pace.never = None;
+                    (pace.never, pace.refused) = (None, false);
                     (report, after)
                 }
             };
             if now >= pace.deadline {
-                return Err(Error::Waited { within, source: fault });
+                let source = match (pace.never.is_some(), now >= pace.deadline + 2 * Pace::SETTLED) {
+                    (false, _) => fault,
+                    // Another moment, until it is known whether this passes.
+                    (true, false) => {
+                        tokio::time::sleep(Pace::SHORTEST).await;
+                        continue;
+                    }
+                    // It is one thing and then another.
+                    (true, true) => SignerFault::Away { report },
+                };
+                return Err(Error::Waited { within, source });
             }
             self.say_what_is_waited_for(attempt, &mut pace, look.url, report, now);
             if now >= next_check {
@@ -87,10 +105,28 @@ impl Verifier<'_> {
         }
     }
 
+    /// Whether a new look comes to the same. Before a key is made or adopted: time has passed since the last one, and health
+    /// and list are two answers, between which a reload of the signer may fall.
+    pub(super) async fn decides_again(
+        &self,
+        settings: &Settings,
+        client: &Client,
+        wanted: &WantedKeys,
+        actions: &Actions,
+    ) -> Result<bool, Error> {
+        let look = self.look_at_signer(settings, client, wanted).await?;
+        Ok(match look.decision {
+            Decision::Go(again) => again == *actions,
+            Decision::Wait { .. } | Decision::Never(_) | Decision::Refuse(_) => false,
+        })
+    }
+
     /// Asks the sidecar, and decides. A sidecar that refuses because of something behind it is there, and passes on that its
     /// signer is not.
     async fn look_at_signer(&self, settings: &Settings, client: &Client, wanted: &WantedKeys) -> Result<Look, Error> {
-        match client.status().await {
+        // The sidecar itself waits for its signer for up to four seconds before it says that it is away.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        match client.with_timeout(settings.request_timeout.max(PATIENCE)).status().await {
             Ok(status) => Ok(Look {
                 decision: identity::decide(&status, wanted, settings.sidecar.key_generation),
                 url: signer_report::url(&status, &wanted.keys()),
@@ -157,7 +193,8 @@ async fn reload(client: &Client) -> bool {
             true
         }
         Ok(asked) => {
-            tracing::info!("asked Web3Signer ({}) to read its key files again", asked.reloaded.join(", "));
+            let which = text::sanitise(&asked.reloaded.join(", "));
+            tracing::info!("asked Web3Signer ({which}) to read its key files again");
             true
         }
         Err(error) if error.status() == Some(hyper::StatusCode::NOT_FOUND) => false,
@@ -175,6 +212,8 @@ struct Pace {
     pause: Duration,
     /// The fault that waiting does not mend, and since when it is seen.
     never: Option<(Misconfigured, Instant)>,
+    /// The last look was one to refuse at once.
+    refused: bool,
     /// What STATUS says.
     shown: Option<String>,
     /// What the journal was told, and when last.
@@ -194,6 +233,8 @@ impl Pace {
     const BETWEEN_EXTENSIONS: Duration = Duration::from_secs(10);
     /// A signer that alternates between two faults must not fill the journal.
     const SAID_AGAIN: Duration = Duration::from_secs(60);
+    const MOST_TOLD: usize = 16;
+    const BETWEEN_MANY: Duration = Duration::from_secs(30);
     const FIRST_RELOAD: Duration = Duration::from_secs(5);
     const BETWEEN_RELOADS: Duration = Duration::from_secs(60);
 
@@ -202,6 +243,7 @@ impl Pace {
             deadline: now + within,
             pause: Self::SHORTEST,
             never: None,
+            refused: false,
             shown: None,
             told: Vec::new(),
             told_at: now,
@@ -225,8 +267,16 @@ impl Pace {
 
     /// Whether the journal is to be told: what it was not told before, or not for a while.
     fn is_news(&mut self, report: &String, now: Instant) -> bool {
-        if self.told.contains(report) && now.duration_since(self.told_at) < Self::SAID_AGAIN {
+        let since = now.duration_since(self.told_at);
+        if self.told.contains(report) && since < Self::SAID_AGAIN {
             return false;
+        }
+        // One that is another at each look (a counter in it, say) must not fill the journal, nor the memory.
+        if self.told.len() >= Self::MOST_TOLD {
+            if since < Self::BETWEEN_MANY {
+                return false;
+            }
+            self.told.remove(0);
         }
         self.told.push(report.clone());
         self.told_at = now;
@@ -299,6 +349,14 @@ mod tests {
         assert!(told("refused", 0) && told("empty", 1));
         assert!(!told("refused", 2) && !told("empty", 60));
         assert!(told("refused", 61) && !told("empty", 62));
+    }
+
+    #[test]
+    fn reasons_that_are_others_at_each_look_fill_neither_the_journal_nor_the_memory() {
+        let (now, mut pace) = pace(MINUTE * 10);
+        let told = (0..300).filter(|look| pace.is_news(&format!("{look} failed"), now + Duration::from_secs(2 * look)));
+        assert_eq!(told.count(), 16 + (600 - 32) / 30);
+        assert_eq!(pace.told.len(), 16);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | --- | --- | --- |
 //! | 400 | `malformed` | the request cannot be understood |
 //! | 400 | `signer_refused` | no signer could sign that: not sent, and `details` names the member; or refused by the signer |
+//! | 400 | `not_supported_by_signer` | needs an extension that this signer lacks |
 //! | 403 | `forbidden` | this client may not do that: see [`access`] |
 //! | 403 | `key_generation_off` | this sidecar is configured to make no keys of this kind |
 //! | 404 | `not_found` | no such path (`admit` on `api` included) |
@@ -24,7 +25,6 @@
 //! | 502 | `signer_nonsense` | the signer's answer is not what its API says |
 //! | 502 | `signer_error` | the signer answered that it failed, to a request that is right by its API |
 //! | 502 | `signer_broke_off` | the signer closed the connection; what was asked may have been done |
-//! | 502 | `not_supported_by_signer` | needs an extension that this signer lacks |
 //! | 503 | `signer_unavailable` | the signer cannot be reached, and nothing was sent; or it lacks the node's own key, or other keys |
 //! | 503 | `not_admitted` | the verifier has not admitted clients yet |
 //! | 504 | `timeout` | the request did not arrive in time |

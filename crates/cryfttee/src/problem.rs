@@ -106,7 +106,8 @@ impl Code {
     /// The HTTP status it goes with.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Malformed | Self::SignerRefused => StatusCode::BAD_REQUEST,
+            // That this signer cannot do it is known; 5xx would say that something is broken.
+            Self::Malformed | Self::SignerRefused | Self::NotSupportedBySigner => StatusCode::BAD_REQUEST,
             Self::Forbidden | Self::KeyGenerationOff => StatusCode::FORBIDDEN,
             Self::NotFound | Self::KeyNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -115,9 +116,7 @@ impl Code {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::SignerNonsense | Self::SignerError | Self::SignerBrokeOff | Self::NotSupportedBySigner => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::SignerNonsense | Self::SignerError | Self::SignerBrokeOff => StatusCode::BAD_GATEWAY,
             Self::SignerUnavailable | Self::NotAdmitted => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout | Self::SignerTimeout => StatusCode::GATEWAY_TIMEOUT,
         }

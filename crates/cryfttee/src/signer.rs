@@ -120,6 +120,11 @@ impl Signer {
         self.eth2.has(Extension::RawSigning, deadline).await
     }
 
+    /// A request with bytes came back with an error: the next one asks first whether such requests are still signed.
+    pub(crate) fn doubt_raw(&self) {
+        self.eth2.forget();
+    }
+
     /// Signs with a BLS key; `body` is the whole request to the signer.
     pub(crate) async fn sign_bls(
         &self,

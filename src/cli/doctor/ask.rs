@@ -111,20 +111,15 @@ async fn ask_all(asked: &mut Asked, generation: KeyGeneration) -> Result<(), Fau
         asked.tls.push(TlsPublicKey::normalise(text).map_err(|_| no_key(text))?);
     }
     asked.process.keys = (asked.bls.len() + asked.tls.len()) as u64;
-    let (status, body) = url.get("/healthcheck", JSON).await?;
-    if let Ok(health) = serde_json::from_slice::<Health>(&body)
-        && matches!(status, StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE)
-    {
-        asked.process.health = match health.status.as_str() {
-            "UP" => SignerHealth::Up,
-            "DOWN" => SignerHealth::Down,
-            _ => SignerHealth::Unknown,
-        };
-        asked.process.failed_keys = health.failed();
-    }
+    let heard = url.get("/healthcheck", JSON).await.ok();
+    (asked.process.health, asked.process.failed_keys) = health(heard, asked.process.role);
     if generation == KeyGeneration::Import && asked.process.role != SignerRole::Eth1 {
         let (status, _) = url.get("/eth/v1/keystores", JSON).await?;
-        asked.process.key_manager = Some(status == StatusCode::OK);
+        asked.process.key_manager = match status {
+            StatusCode::OK => Some(true),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Some(false),
+            _ => None,
+        };
     }
     if generation == KeyGeneration::Signer {
         let (status, body) = url.get("/ext/cryft/v1", JSON).await?;
@@ -132,6 +127,27 @@ async fn ask_all(asked: &mut Asked, generation: KeyGeneration) -> Result<(), Fau
         asked.generates = status == StatusCode::OK && functions.iter().any(|function| function == "generate");
     }
     Ok(())
+}
+
+/// What the sidecar makes of an answer of `/healthcheck`: 503 is one, and whoever is not heard is not healthy.
+fn health(heard: Option<(StatusCode, Bytes)>, role: SignerRole) -> (SignerHealth, u64) {
+    let unread = match &heard {
+        Some((StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)) => SignerHealth::Unknown,
+        Some((StatusCode::SERVICE_UNAVAILABLE, _)) => SignerHealth::Down,
+        Some(_) | None if role == SignerRole::Eth1 => SignerHealth::Unknown,
+        Some(_) | None => SignerHealth::Unheard,
+    };
+    let read = match heard {
+        Some((StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE, body)) => serde_json::from_slice::<Health>(&body).ok(),
+        Some(_) | None => None,
+    };
+    let Some(read) = read else { return (unread, 0) };
+    let status = match read.status.as_str() {
+        "UP" => SignerHealth::Up,
+        "DOWN" => SignerHealth::Down,
+        _ => unread,
+    };
+    (status, read.failed())
 }
 
 /// `/healthcheck`, and each check in it, which may have checks of its own.
@@ -247,6 +263,9 @@ impl Url {
         for address in addresses {
             match tcp::connect(address).await {
                 Ok(stream) => return Ok(stream),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    last = Fault(SignerState::Refused, "connection refused".to_owned());
+                }
                 Err(error) => last = Fault(SignerState::Refused, format!("{address}: {error}")),
             }
         }

@@ -64,6 +64,10 @@ fn down(status: StakingStatus) -> StakingStatus {
     with(status, |status| status.signers[0].health = SignerHealth::Down)
 }
 
+fn unheard(status: StakingStatus) -> StakingStatus {
+    with(status, |status| status.signers[0].health = SignerHealth::Unheard)
+}
+
 fn failed(status: StakingStatus) -> StakingStatus {
     with(status, |status| status.signers[0].failed_keys = 1)
 }
@@ -111,6 +115,18 @@ fn check(rows: &[(StakingStatus, WantedKeys, KeyGeneration, &str)]) {
         let found = short(decide(status, wanted, *generation));
         assert_eq!(found, *expected, "row {at}: {status:?}, {wanted:?}, {generation:?}");
     }
+}
+
+/// What `/healthcheck` did not say is not that all is well.
+#[test]
+fn a_signer_whose_health_was_not_heard_is_waited_for_unless_it_lists_the_node_s_keys() {
+    use KeyGeneration::{Import, Off};
+    check(&[
+        (unheard(makes_keys(lists(&[], &[1]))), NOTHING, Import, "wait, then 69"),
+        (unheard(lists(&[2], &[1])), NOTHING, Off, "wait, then 69"),
+        (unheard(lists(&[2], &[1])), saved(1, 1), Off, "wait, then 77"),
+        (unheard(lists(&[1], &[1])), saved(1, 1), Off, "use ..01 + use ..98"),
+    ]);
 }
 
 /// Each key state of the contract's table, with a healthy signer.
@@ -238,6 +254,7 @@ fn import_without_a_key_manager_is_never_mended_by_waiting_unless_a_key_is_known
         (manager(lists(&[], &[1]), Some(false)), saved(1, 1), Import, "wait, then 69"),
         (manager(lists(&[], &[1]), Some(false)), chosen(1, 1), Import, "wait, then 69"),
         (down(manager(lists(&[], &[1]), Some(false))), NOTHING, Import, "wait, then 69"),
+        (unheard(manager(lists(&[], &[1]), Some(false))), NOTHING, Import, "wait, then 69"),
         (failed(manager(lists(&[], &[1]), Some(false))), NOTHING, Import, "wait, then 69"),
         (manager(lists(&[], &[1]), Some(false)), NOTHING, Off, "wait, then 69"),
         (manager(lists(&[], &[1]), Some(false)), NOTHING, Signer, "wait, then 69"),

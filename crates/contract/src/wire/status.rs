@@ -96,6 +96,9 @@ pub enum SignerHealth {
     Up,
     /// `DOWN`: no key is made or adopted.
     Down,
+    /// It was asked and gave no answer to this call, or an error that says nothing of its keys. No key is made or adopted
+    /// then, as for `down`: which keys are missing, nobody knows.
+    Unheard,
     /// It was not asked, or has no such call.
     #[default]
     Unknown,

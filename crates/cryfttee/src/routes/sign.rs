@@ -61,7 +61,8 @@ async fn bls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String
         return Err(Problem::malformed("a BLS key signs data, not a digest"));
     }
     let payload = payload(&asked)?;
-    let request = if payload.get().starts_with('{') {
+    let is_raw = !payload.get().starts_with('{');
+    let request = if !is_raw {
         typed(&asked, payload)?.checked()?
     } else {
         let request = raw(&asked, payload)?;
@@ -74,6 +75,9 @@ async fn bls(sidecar: &Sidecar, body: &[u8], deadline: Instant) -> Result<String
         Ok(signature) => Ok(signed(&signature)),
         Err(error) if error.is_not_found() && sidecar.node_keys().has_bls(&key) => Err(Problem::node_key_missing()),
         Err(error) => {
+            if is_raw {
+                sidecar.signer().doubt_raw();
+            }
             let failed = matches!(error, SignerError::Status(StatusCode::INTERNAL_SERVER_ERROR, _));
             let problem = Problem::from(error);
             Err(if failed && names_root(&request) { other_root(problem) } else { problem })

@@ -48,6 +48,9 @@ impl Health {
         }
     }
 
+    /// What status says of a process that was not heard: never that all is well.
+    pub(super) const UNHEARD: Self = Self { status: SignerHealth::Unheard, failed_keys: 0 };
+
     /// `unread`: what it is when its body says nothing.
     fn parse(body: &[u8], unread: SignerHealth) -> Self {
         let Ok(check) = serde_json::from_slice::<Check>(body) else { return Self { status: unread, failed_keys: 0 } };
@@ -64,6 +67,7 @@ impl Health {
         match (self.failed_keys, self.status) {
             (0, SignerHealth::Up | SignerHealth::Unknown) => None,
             (0, SignerHealth::Down) => Some("Web3Signer's /healthcheck says DOWN".to_owned()),
+            (0, SignerHealth::Unheard) => Some("Web3Signer does not answer GET /healthcheck".to_owned()),
             (1, _) => Some("1 key file of Web3Signer failed to load".to_owned()),
             (failed, _) => Some(format!("{failed} key files of Web3Signer failed to load")),
         }
@@ -115,5 +119,6 @@ mod tests {
         assert!(health(SignerHealth::Up, 1).objection().is_some());
         assert!(health(SignerHealth::Unknown, 1).objection().is_some());
         assert!(health(SignerHealth::Unknown, 0).objection().is_none());
+        assert!(Health::UNHEARD.objection().is_some());
     }
 }

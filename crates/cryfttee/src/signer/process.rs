@@ -26,13 +26,14 @@ pub(super) struct Process {
     cache_time: Duration,
     about: Mutex<Option<(Instant, Result<About, Trouble>)>>,
     known: Known,
+    /// When that was asked last.
+    known_since: Mutex<Option<Instant>>,
 }
 
 /// What a process says of itself. It holds for a short while, so that many callers of status do not become as many
 /// questions; lists of keys are asked for each time.
 #[derive(Debug, Clone, Copy, Default)]
 struct About {
-    health: Health,
     functions: Functions,
     key_manager: Option<bool>,
 }
@@ -107,26 +108,36 @@ impl Process {
             cache_time: limits.upcheck_cache,
             about: Mutex::new(None),
             known: Known::default(),
+            known_since: Mutex::new(None),
         }
     }
 
     /// Asks it everything that status reports.
     pub(super) async fn look(&self, who: KeyGeneration) -> Seen {
+        let unheard = |trouble| self.seen(Err(trouble), Health::default(), Lists::default());
+        let deadline = self.deadline();
         let (about, lists) = match self.remembered() {
-            Some(Ok(about)) => (Ok(about), self.lists(self.deadline()).await),
-            Some(Err(trouble)) => return self.seen(Err(trouble), Lists::default()),
+            Some(Ok(about)) => (about, self.lists(deadline).await),
+            Some(Err(trouble)) => return unheard(trouble),
             None => match self.upcheck().await {
-                Ok(()) => {
-                    let deadline = self.deadline();
-                    let (about, lists) = tokio::join!(self.ask_about(who, deadline), self.lists(deadline));
-                    (Ok(about), lists)
-                }
-                Err(trouble) => (Err(trouble), Ok(Lists::default())),
+                Ok(()) => tokio::join!(self.ask_about(who, deadline), self.lists(deadline)),
+                Err(trouble) => return unheard(trouble),
             },
         };
         match lists {
-            Ok(lists) => self.seen(about, lists),
-            Err(trouble) => self.seen(about.and(Err(trouble)), Lists::default()),
+            // After the lists, and never from memory: a reload may swap in a set with keys missing, and a list of that must
+            // not stand beside the health from before.
+            Ok(lists) => self.seen(Ok(about), self.health_now(deadline).await, lists),
+            Err(trouble) => unheard(trouble),
+        }
+    }
+
+    /// Its health; whoever is not heard is not healthy. An `eth1` process says nothing of its keys anyway.
+    async fn health_now(&self, deadline: Instant) -> Health {
+        match (self.health(deadline).await, self.role) {
+            (Ok(health), _) => health,
+            (Err(_), SignerRole::Eth1) => Health::default(),
+            (Err(_), SignerRole::Eth2 | SignerRole::Both) => Health::UNHEARD,
         }
     }
 
@@ -165,10 +176,9 @@ impl Process {
                 Err(_) => None,
             }
         };
-        let (health, functions, key_manager) =
-            tokio::join!(self.health(deadline), functions(&self.client, deadline), key_manager);
-        self.known.set(functions.as_ref().ok().copied());
-        let about = About { health: health.unwrap_or_default(), functions: functions.unwrap_or_default(), key_manager };
+        let (functions, key_manager) = tokio::join!(functions(&self.client, deadline), key_manager);
+        self.know(functions.as_ref().ok().copied());
+        let about = About { functions: functions.unwrap_or_default(), key_manager };
         self.remember(Ok(about));
         about
     }
@@ -206,13 +216,31 @@ impl Process {
         answer::tls_keys(list(&self.client, Route::Eth1Keys, deadline).await?).await.map(Keys::of)
     }
 
+    fn know(&self, functions: Option<Functions>) {
+        *self.known_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.known.set(functions);
+    }
+
+    fn is_no_fresh(&self) -> bool {
+        let since = *self.known_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() < self.cache_time)
+    }
+
+    /// That it has a function was believed and turned out badly: another signer may listen there by now.
+    pub(super) fn forget(&self) {
+        self.known.set(None);
+    }
+
     /// Whether it has a function beyond a stock Web3Signer, as last seen; if it was not looked at yet, it is asked.
     pub(super) async fn has(&self, function: Extension, deadline: Instant) -> Result<bool, SignerError> {
-        if let Some(functions) = self.known.get() {
+        // A yes holds until it turns out badly; a no for as long as the last look, since another signer may have come.
+        if let Some(functions) = self.known.get()
+            && (functions.contains(function) || self.is_no_fresh())
+        {
             return Ok(functions.contains(function));
         }
         let functions = functions(&self.client, deadline).await?;
-        self.known.set(Some(functions));
+        self.know(Some(functions));
         Ok(functions.contains(function))
     }
 
@@ -230,7 +258,7 @@ impl Process {
         Trouble::of(error, asked, self.client.url())
     }
 
-    fn seen(&self, about: Result<About, Trouble>, lists: Lists) -> Seen {
+    fn seen(&self, about: Result<About, Trouble>, health: Health, lists: Lists) -> Seen {
         let (state, why, about) = match about {
             Ok(about) => (SignerState::Answers, String::new(), about),
             Err(Trouble { state, why }) => (state, why, About::default()),
@@ -243,8 +271,8 @@ impl Process {
             serves_bls: lists.bls.is_served(),
             serves_tls: lists.tls.is_served(),
             keys: lists.count(),
-            health: about.health.status,
-            failed_keys: about.health.failed_keys,
+            health: health.status,
+            failed_keys: health.failed_keys,
             key_manager: about.key_manager,
         };
         Seen { process, lists, functions: about.functions }

@@ -106,7 +106,7 @@ async fn without_extensions_it_is_ready_signs_what_is_typed_and_refuses_bytes() 
     }
     let digest = contract::Bytes(vec![0x5a; 32]).to_base64();
     let answer = ask(&pair.served.api, "/v1/staking/tls/sign", json!({"keyHandle":tls,"digest":digest})).await;
-    assert_eq!(answer.refusal(), (502, "not_supported_by_signer".to_owned()));
+    assert_eq!(answer.refusal(), (400, "not_supported_by_signer".to_owned()));
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ async fn a_signer_that_makes_no_keys_is_a_502_that_says_so() {
             FakeSigner::working_but(move |got| (got.method == "POST").then(|| Reply::text(refusal, "no"))).await;
         let served = Served::api(&signer.url, Limits::default());
         let answer = ask(&served.api, "/v1/staking/bls/register", json!({"action":"generate"})).await;
-        assert_eq!(answer.refusal(), (502, "not_supported_by_signer".to_owned()));
+        assert_eq!(answer.refusal(), (400, "not_supported_by_signer".to_owned()));
     }
     let signer = FakeSigner::working_but(|got| (got.method == "POST").then(|| Reply::text(409, "there"))).await;
     let served = Served::api(&signer.url, Limits::default());
@@ -191,7 +191,7 @@ async fn a_digest_needs_the_extension_and_an_unknown_key_is_told_from_a_missing_
     let signer = FakeSigner::working().await;
     let served = Served::api(&signer.url, Limits::default());
     let answer = ask(&served.api, TLS_SIGN, &request).await;
-    assert_eq!(answer.refusal(), (502, "not_supported_by_signer".to_owned()), "{}", answer.body);
+    assert_eq!(answer.refusal(), (400, "not_supported_by_signer".to_owned()), "{}", answer.body);
 
     let has = |got: &Got| (got.path == "/ext/cryft/v1").then(|| Reply::json(r#"{"functions":["sign_digest"]}"#));
     let signer = FakeSigner::working_but(has).await;

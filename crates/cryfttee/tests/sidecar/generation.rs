@@ -90,7 +90,7 @@ async fn a_signer_without_a_key_manager_cannot_be_imported_into_and_says_so() {
         let served = served(&signer, KeyGeneration::Import);
         assert!(!announced(&served).await);
         let answer = generate(&served, "bls").await;
-        assert_eq!(answer.refusal(), (502, "not_supported_by_signer".to_owned()));
+        assert_eq!(answer.refusal(), (400, "not_supported_by_signer".to_owned()));
         assert!(answer.body.contains("key manager"), "{}", answer.body);
     }
 }

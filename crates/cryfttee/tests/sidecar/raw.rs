@@ -35,7 +35,8 @@ async fn sign(served: &Served) -> Answer {
 async fn bytes_are_not_sent_to_a_signer_that_does_not_list_raw_signing() {
     for functions in ["", "\"generate\"", "\"raw_bls\",\"sign_digest\""] {
         let signer = lists(functions).await;
-        let served = Served::api(&signer.url, limits());
+        let minute = std::time::Duration::from_secs(60);
+        let served = Served::api(&signer.url, Limits { upcheck_cache: minute, ..Limits::default() });
         let mut kept = Client::connect(&served.api).await;
         for request in [bytes(), json!({"keyHandle":BLS,"message":"aGk="}), json!({"pubkey":BLS,"data":"","type":"X"})]
         {
@@ -50,6 +51,28 @@ async fn bytes_are_not_sent_to_a_signer_that_does_not_list_raw_signing() {
         assert_eq!((signer.signs().len(), looks(&signer)), (0, 1), "one look, and nothing sent");
         assert_eq!(kept.post(SIGN, to_sign(1)).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_signer_does_not_outlast_it_where_nobody_asks_for_the_status() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let signs = std::sync::Arc::new(AtomicBool::new(false));
+    let now = std::sync::Arc::clone(&signs);
+    let signer = FakeSigner::working_but(move |got| match (got.path.as_str(), now.load(Ordering::Relaxed)) {
+        ("/ext/cryft/v1", true) => Some(Reply::json(r#"{"functions":["raw_signing"]}"#)),
+        ("/ext/cryft/v1", false) => Some(Reply::text(404, "")),
+        // As stock answers to bytes.
+        (path, false) if path.contains("/sign/") => Some(Reply::text(500, "")),
+        _ => None,
+    })
+    .await;
+    let served = Served::api(&signer.url, limits());
+    assert_eq!(sign(&served).await.refusal(), (400, "signer_refused".to_owned()));
+    signs.store(true, Ordering::Relaxed);
+    assert_eq!(sign(&served).await.status, 200, "another signer came, which does");
+    signs.store(false, Ordering::Relaxed);
+    assert_eq!(sign(&served).await.refusal(), (502, "signer_error".to_owned()), "the one that finds it out");
+    assert_eq!(sign(&served).await.refusal(), (400, "signer_refused".to_owned()));
 }
 
 #[tokio::test]

@@ -148,6 +148,39 @@ async fn a_signer_that_does_not_say_how_it_is_gets_no_key_either() {
 }
 
 #[tokio::test]
+async fn a_signer_whose_health_was_not_heard_is_not_called_healthy() {
+    for (reply, health) in [
+        (Reply::text(500, ""), "unheard"),
+        (Reply::text(403, ""), "unheard"),
+        (Reply::Close, "unheard"),
+        (Reply::text(503, "<html>"), "down"),
+        (no_such_path(), "unknown"),
+    ] {
+        let said = reply.clone();
+        let eth2 = stock_but(Process::Eth2, move |got| (got.path == "/healthcheck").then(|| said.clone())).await;
+        let eth1 = stock_but(Process::Eth1, move |got| (got.path == "/healthcheck").then(|| Reply::Close)).await;
+        let served = before(&eth2, Some(&eth1), KeyGeneration::Off).await;
+        let status = get(&served.control, "/v1/staking/status").await.json();
+        assert_eq!(status["signers"][0]["health"], health, "{reply:?}");
+        assert_eq!(status["signers"][1]["health"], "unknown", "of eth1 nothing depends on it");
+        assert_eq!((&status["ready"], &status["signers"][0]["keys"]), (&json!(true), &json!(1)));
+    }
+}
+
+#[tokio::test]
+async fn the_health_beside_a_list_is_from_after_it() {
+    let eth2 = stock(Process::Eth2).await;
+    let eth1 = stock(Process::Eth1).await;
+    let served = before(&eth2, Some(&eth1), KeyGeneration::Off).await;
+    for _ in 0..2 {
+        get(&served.control, "/v1/staking/status").await;
+        let asked: Vec<String> = eth2.got().into_iter().map(|got| got.path).collect();
+        let last = |path: &str| asked.iter().rposition(|asked| asked == path).expect(path);
+        assert!(last("/healthcheck") > last("/api/v1/eth2/publicKeys"), "{asked:?}");
+    }
+}
+
+#[tokio::test]
 async fn status_says_how_many_key_files_failed_and_what_is_listed_all_the_same() {
     let eth2 = stock_but(Process::Eth2, |got| (got.path == "/healthcheck").then(|| unhealthy(3))).await;
     let eth1 = stock(Process::Eth1).await;

@@ -283,7 +283,7 @@ fn of_signing() -> Vec<Row> {
             Ask::TlsDigest,
             (Eth1, format!("POST /ext/cryft/v1/secp256k1/{TLS_64}/sign-digest")),
             no_such_path(),
-            502,
+            400,
             vec![code("not_supported_by_signer")],
         ),
     ]
@@ -300,13 +300,13 @@ fn of_keys() -> Vec<Row> {
         import("import, duplicate", outcome(r#"{"status":"duplicate","message":null}"#), 409, vec![code("key_exists")]),
         import("import, error", outcome(failed), 502, vec![code("signer_error")]),
         import("import, bad request", bare(400, "Bad Request"), 400, vec![code("signer_refused")]),
-        import("import, key manager not enabled", no_such_path(), 502, vec![code("not_supported_by_signer")]),
+        import("import, key manager not enabled", no_such_path(), 400, vec![code("not_supported_by_signer")]),
         row(
             "a BLS key to be made",
             Ask::Make("bls"),
             manager(),
             bare(400, "Bad Request"),
-            502,
+            400,
             vec![code("not_supported_by_signer")],
         ),
         row(
@@ -314,7 +314,7 @@ fn of_keys() -> Vec<Row> {
             Ask::Make("tls"),
             (Eth1, "POST /eth/v1/keystores".into()),
             no_such_path(),
-            502,
+            400,
             vec![code("not_supported_by_signer")],
         ),
         row(
