@@ -159,8 +159,8 @@ fn an_import_into_an_empty_process_with_a_key_manager_is_well() {
 #[test]
 fn nobody_at_an_address_and_no_such_name_are_told_apart_and_a_password_is_not_shown() {
     for (url, why) in [
-        ("http://user:word@127.0.0.1:1", "127.0.0.1:1: Connection refused"),
-        ("https://user:word@127.0.0.1:1", "127.0.0.1:1: Connection refused"),
+        ("http://user:word@127.0.0.1:1", "127.0.0.1:1 does not answer: connection refused"),
+        ("https://user:word@127.0.0.1:1", "127.0.0.1:1 does not answer: connection refused"),
         ("http://user:word@name.invalid", "does not answer"),
     ] {
         let flags = vec![("web3signer.url", url.to_owned()), ("identity.state_dir", "/nonexistent".to_owned())];
