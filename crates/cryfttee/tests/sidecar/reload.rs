@@ -158,7 +158,7 @@ async fn a_signer_whose_health_was_not_heard_is_not_called_healthy() {
     ] {
         let said = reply.clone();
         let eth2 = stock_but(Process::Eth2, move |got| (got.path == "/healthcheck").then(|| said.clone())).await;
-        let eth1 = stock_but(Process::Eth1, move |got| (got.path == "/healthcheck").then(|| Reply::Close)).await;
+        let eth1 = stock_but(Process::Eth1, move |got| (got.path == "/healthcheck").then_some(Reply::Close)).await;
         let served = before(&eth2, Some(&eth1), KeyGeneration::Off).await;
         let status = get(&served.control, "/v1/staking/status").await.json();
         assert_eq!(status["signers"][0]["health"], health, "{reply:?}");
